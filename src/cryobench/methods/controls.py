@@ -18,6 +18,7 @@ from abc import abstractmethod
 from typing import ClassVar, Literal, Self
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.compute.memory import reserve
 from cryobench.data import GroundTruth, IndexedVolumes, Particles, Reconstruction, VolumeSource
@@ -64,7 +65,7 @@ class Control(Method[MethodSettings]):
             return "needs the true volumes, and this data set has only labels"
         return None
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """As ``Method.estimate``.
 
         Raises
@@ -89,7 +90,7 @@ class Control(Method[MethodSettings]):
 
     @abstractmethod
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction: ...
 
 
@@ -109,9 +110,9 @@ class BackprojectingControl(Control):
         return missing
 
     def _backproject(
-        self, particles: Particles, states: np.ndarray, queries: np.ndarray, context: RunContext
+        self, particles: Particles, states: Int[np.ndarray, "n"], queries: Int[np.ndarray, "q"], context: RunContext
     ) -> IndexedVolumes:
-        """Volumes of the query particles by their states (n,): only those states, as many at a time as fit.
+        """Volumes of the query particles by their states: only those states, as many at a time as fit.
 
         Finished volumes are kept in the checkpoint.
         """
@@ -133,7 +134,7 @@ class BackprojectingControl(Control):
             for first in range(0, len(wanted), at_once):
                 group = wanted[first : first + at_once]
 
-                def compute(group: np.ndarray = group) -> dict[str, np.ndarray]:
+                def compute(group: Int[np.ndarray, "k"] = group) -> dict[str, Float[np.ndarray, "k z y x"]]:
                     nonlocal passes
                     if passes is None:
                         # Kept spectra save transforms only if further passes follow.
@@ -152,7 +153,7 @@ class BackprojectingControl(Control):
 class TrueVolumes:
     """The true volume of each query particle, read on demand."""
 
-    def __init__(self, volumes: VolumeSource, states: np.ndarray) -> None:
+    def __init__(self, volumes: VolumeSource, states: Int[np.ndarray, "q"]) -> None:
         self._volumes, self._states = volumes, states
 
     @property
@@ -162,7 +163,7 @@ class TrueVolumes:
     def __len__(self) -> int:
         return len(self._states)
 
-    def read(self, index: int) -> np.ndarray:
+    def read(self, index: int) -> Float[np.ndarray, "z y x"]:
         return self._volumes.read(int(self._states[index]))
 
 
@@ -179,7 +180,7 @@ class Truth(Control):
     dash = "dot"
 
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         assert truth.volumes is not None  # one of the needs
         volumes: VolumeSource = TrueVolumes(truth.volumes, truth.states[queries])
@@ -200,7 +201,7 @@ class TruthBackprojection(BackprojectingControl):
     colour, dash = "#56B4E9", "dashdot"
 
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         volumes = self._backproject(particles, truth.states, queries, context)
         return Reconstruction(queries, volumes, posteriors=_one_hot(truth.states, truth.n_states, context))
@@ -219,7 +220,7 @@ class Consensus(BackprojectingControl):
     colour = "#E69F00"
 
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         together = np.zeros(len(particles), dtype=np.int64)
         volumes = self._backproject(particles, together, queries, context)
@@ -236,7 +237,7 @@ class ShuffledTruth(BackprojectingControl):
     permutes = False
 
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         # Labels are exchanged among the particles that have one: populations, and the set of known ones, stay the
         # same.
@@ -262,15 +263,15 @@ class RandomLatent(BackprojectingControl):
     needs = ()
 
     def _answer(
-        self, particles: Particles, truth: GroundTruth, queries: np.ndarray, context: RunContext
+        self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         volumes = self._backproject(particles, np.zeros(len(particles), dtype=np.int64), queries, context)
         latents = stream(context.seed, "random-latent").standard_normal((len(particles), RANDOM_DIMENSIONS))
         return Reconstruction(queries, volumes, latents=latents)
 
 
-def _one_hot(states: np.ndarray, n_states: int, context: RunContext) -> np.ndarray | None:
-    """Posteriors (n, k) of known labels; None if some are unknown, or every particle is its own state."""
+def _one_hot(states: Int[np.ndarray, "n"], n_states: int, context: RunContext) -> Float[np.ndarray, "n k"] | None:
+    """Posteriors of known labels; None if some are unknown, or every particle is its own state."""
     if (states < 0).any() or len(np.unique(states)) == len(states) > 1:
         return None
     reserve(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
+from jaxtyping import Float, Int
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cryobench._errors import UnknownName
@@ -108,7 +109,7 @@ class Method(ABC, Generic[Chosen]):
             raise ValueError(f"setting {name} cannot be {first['input']!r}: {first['msg'].lower()}.{hint}") from error
 
     def reconstruct(
-        self, particles: Particles, queries: np.ndarray, context: RunContext | None = None
+        self, particles: Particles, queries: Int[np.ndarray, " q"], context: RunContext | None = None
     ) -> Reconstruction:
         """Estimate the heterogeneity, and the volume of each query particle.
 
@@ -117,7 +118,7 @@ class Method(ABC, Generic[Chosen]):
         particles
             Particles, with poses only if the method uses given ones.
         queries
-            (q,) particles whose volumes are requested.
+            Particles whose volumes are requested.
         context
             Seed, machine, progress and checkpoint; None for seed 0 in this process.
 
@@ -162,13 +163,13 @@ class Method(ABC, Generic[Chosen]):
         decoder = open_decoder(found, particles, context)
         return replace(found, volumes=DecodedVolumes(decoder, latent_rows(found)[queries]))
 
-    def start_from(self, volumes: np.ndarray, n_iterations: int) -> Method:
+    def start_from(self, volumes: Float[np.ndarray, "k z y x"], n_iterations: int) -> Method:
         """The method started from given volumes instead of its own start, as many classes as there are volumes.
 
         Parameters
         ----------
         volumes
-            (k, z, y, x) in the box of the particles, each in its own frame.
+            In the box of the particles, each in its own frame.
         n_iterations
             Iterations from there, at full resolution.
 
@@ -180,7 +181,7 @@ class Method(ABC, Generic[Chosen]):
         raise NotImplementedError(f"{self.name} cannot start from given volumes.")
 
     @abstractmethod
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, " q"], context: RunContext) -> Reconstruction:
         """Implementation of the method, on particles already in the box of the settings.
 
         Volumes may be left to the decoder that the reconstruction names. ``reconstruct`` adds the record.

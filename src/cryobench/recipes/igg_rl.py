@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from pydantic import Field
 
 from cryobench.atoms.entries import find_entry
@@ -83,7 +84,7 @@ def _build_ensemble(settings: IggRlSettings, structures: Sequence[Path]) -> Diso
 
 
 def _list_variables(
-    sampler: LinkerSampler, conformers: Sequence[Conformer], measured: np.ndarray
+    sampler: LinkerSampler, conformers: Sequence[Conformer], measured: Float[np.ndarray, "k 2"]
 ) -> dict[str, CollectiveVariable]:
     variables = {
         "dihedral": CollectiveVariable(measured[:, 0], "rad", TURN),
@@ -98,8 +99,8 @@ def _list_variables(
     return variables
 
 
-def _embed(atoms: np.ndarray, conformers: Sequence[Conformer]) -> np.ndarray:
-    """(states, 12) Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
+def _embed(atoms: Float[np.ndarray, "a 3"], conformers: Sequence[Conformer]) -> Float[np.ndarray, "k 12"]:
+    """In Å: the Fab's centroid, and its three principal axes scaled by the spread of its atoms."""
     centroid = atoms.mean(axis=0)
     spread, axes = np.linalg.eigh(np.cov(atoms.T, bias=True))
     axes = settle_signs(axes.T).T

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.atoms.entries import find_entry, list_entries
 from cryobench.atoms.model import AtomicModel
@@ -48,8 +49,8 @@ class FrameEnsemble(Ensemble):
     """Names and elements of the atoms of every frame."""
 
     @abstractmethod
-    def positions(self, start: int, stop: int) -> np.ndarray:
-        """Frames ``start`` to ``stop``: (m, atoms, 3) float64 in Å, positioned as imaged.
+    def positions(self, start: int, stop: int) -> Float[np.ndarray, "m a 3"]:
+        """Frames ``start`` to ``stop``, float64, in Å, positioned as imaged.
 
         A frame depends on its own number alone, not on the other requested frames.
         """

@@ -6,6 +6,7 @@ its accuracy.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.atoms.model import AtomicModel
 
@@ -19,7 +20,7 @@ def round_positions(model: AtomicModel) -> AtomicModel:
     return model.with_positions(np.round(model.positions, _POSITION_DECIMALS))
 
 
-def round_coordinates(values: np.ndarray) -> np.ndarray:
+def round_coordinates(values: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Computed collective variables and embeddings, in steps of 10⁻⁶ of their unit (Å, radian, kDa)."""
     return np.round(values, _COORDINATE_DECIMALS)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float, Num
 from pydantic import ValidationError
 
 from cryobench._errors import FormatError, UnknownName
@@ -365,7 +366,7 @@ def _finish_truth(job: Job) -> VolumeSource:
     return TrajectoryVolumes(job.folder)
 
 
-def _gather_particles(job: Job, results: Sequence[PartResult], mask: np.ndarray) -> Particles:
+def _gather_particles(job: Job, results: Sequence[PartResult], mask: Float[np.ndarray, "z y x"]) -> Particles:
     """Particles as given to methods, in the order of the table."""
     selected = np.arange(job.selection.start, job.selection.stop)
     made = [result for result in results if result.n_images]
@@ -395,7 +396,7 @@ def _gather_truth(job: Job, results: Sequence[StateResult], volumes: VolumeSourc
     junk = draw_junk(job.settings, job.seed, selected)
     proper = junk == Junk.PARTICLE
 
-    def of_particles(values: np.ndarray) -> np.ndarray:
+    def of_particles(values: Num[np.ndarray, "k *d"]) -> Num[np.ndarray, "n *d"]:
         if proper.all():
             return values[nominal]
         spread = np.array(values[nominal], dtype=np.float64)

@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 import numpy as np
+from jaxtyping import Int
 
 
-def spread_evenly(count: int, wanted: int, *, nearest: bool = False) -> np.ndarray:
+def spread_evenly(count: int, wanted: int, *, nearest: bool = False) -> Int[np.ndarray, "m"]:
     """``wanted`` indices of ``count`` (all if there are fewer), ends included; rounded down, or to the nearest."""
     wanted = min(wanted, count)
     if wanted < 2:

@@ -4,6 +4,7 @@ from functools import partial
 from typing import ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
 from cryobench.methods.classification_3d.iterations import Classification, Progression
@@ -31,7 +32,7 @@ class Classification3D(Method[Classification3DSettings]):
     }
     small: ClassVar = {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4}
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), which serve as the latent, and the class volumes.
 
         The model holds volumes (k, z, y, x), the noise power per shell, the half-set (n,) of each particle and, if
@@ -76,9 +77,9 @@ def classify(
     particles: Particles,
     settings: Classification3DSettings,
     context: RunContext | None = None,
-    initial_labels: np.ndarray | None = None,
+    initial_labels: Int[np.ndarray, "n"] | None = None,
 ) -> tuple[Progression, Convergence]:
-    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels (n,).
+    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels.
 
     Errors as ``Classification``.
     """

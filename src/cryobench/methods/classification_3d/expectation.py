@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -49,7 +50,7 @@ class Memberships:
     """(n,) float32, mean 1."""
 
     @classmethod
-    def from_posteriors(cls, posteriors: np.ndarray, scales: np.ndarray) -> "Memberships":
+    def from_posteriors(cls, posteriors: Float[np.ndarray, "n k"], scales: Float[np.ndarray, "n"]) -> "Memberships":
         """Memberships of particles that are in the volumes with their responsibilities as weights."""
         return cls(posteriors, posteriors, scales)
 
@@ -78,9 +79,9 @@ def compare(
     *,
     radius: int,
     reach: int,
-    chosen: np.ndarray,
+    chosen: Bool[np.ndarray, "n"],
 ) -> Outcome:
-    """Responsibilities of the ``chosen`` (n,) particles up to ``radius``, and the resulting sums up to ``reach``."""
+    """Responsibilities of the ``chosen`` particles up to ``radius``, and the resulting sums up to ``reach``."""
     own = (members.held, members.scales, chosen)
     sums, rows = passes.run(_compare, model, settings, radius, reach, own=own)
     alone, used = passes.mean_power[: radius + 1], model.noise[: radius + 1]
@@ -98,9 +99,9 @@ def _compare(
     settings: Classification3DSettings,
     radius: int,
     reach: int,
-    held: np.ndarray,
-    scales: np.ndarray,
-    chosen: np.ndarray,
+    held: Float[np.ndarray, "n k"],
+    scales: Float[np.ndarray, "n"],
+    chosen: Bool[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     device, n_classes = spectra.device, len(model.populations)
     volume_ft = volume_to_fourier(model.volumes.to(device))
@@ -137,8 +138,13 @@ def _compare(
     return totals, {"posteriors": posteriors, "scales": found}
 
 
-def _fit_factors(scores: Tensor, squares: Tensor, probable: Tensor, inverse: Tensor) -> Tensor:
-    """Factors (m,) by which the scales should change: ⟨y, c V⟩ / |c V|², over classes and shells.
+def _fit_factors(
+    scores: Float[Tensor, "m s k"],
+    squares: Float[Tensor, "m s k"],
+    probable: Float[Tensor, "m k"],
+    inverse: Float[Tensor, "s"],
+) -> Float[Tensor, "m"]:
+    """Factors by which the scales should change: ⟨y, c V⟩ / |c V|², over classes and shells.
 
     ``scores`` are |c V|² − 2 ⟨y, c V⟩ without the contribution of the particle's own noise to the second term.
     """

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute.memory import reserve
@@ -74,7 +75,7 @@ class Classification(Iteration[Progression]):
         particles: Particles,
         settings: Classification3DSettings,
         context: RunContext,
-        initial_labels: np.ndarray | None = None,
+        initial_labels: Int[np.ndarray, "n"] | None = None,
     ) -> None:
         n, n_classes, compute = len(particles), settings.n_classes, context.compute
         if n_classes > n:
@@ -122,7 +123,7 @@ class Classification(Iteration[Progression]):
         is_over = state.converged and (state.tried or done + 1 == self.n_steps)
         return Step(state, (entry,), stop=state.converged if is_over else None)
 
-    def _first_labels(self) -> np.ndarray:
+    def _first_labels(self) -> Int[np.ndarray, "n"]:
         n, settings = len(self.passes), self.settings
         if self._labels is not None:
             return self._labels.astype(np.int64)
@@ -214,13 +215,13 @@ class Classification(Iteration[Progression]):
         is_over = trial.converged and done + _TRIAL == self.n_steps
         return Step(trial, tuple(entries), steps=_TRIAL, stop=trial.converged if is_over else None)
 
-    def _find_empty(self, model: Model) -> np.ndarray:
+    def _find_empty(self, model: Model) -> Int[np.ndarray, "_"]:
         """Classes with almost no particles."""
         return np.flatnonzero(model.populations < self.settings.smallest_class / self.settings.n_classes)
 
     @cached_property
-    def coordinates(self) -> np.ndarray:
-        """Coordinates (n, d) of the particles along their principal volumes at low resolution."""
+    def coordinates(self) -> Float[np.ndarray, "n d"]:
+        """Coordinates of the particles along their principal volumes at low resolution."""
         d = min(self.settings.n_components, len(self.passes) - 1)
         return principal_coordinates(self.passes, d, self.looks[0].radius, self.seed, progress=self.progress)
 
@@ -239,7 +240,9 @@ class Classification(Iteration[Progression]):
         """State after ``done`` iterations, with sums if the next one is over a mini-batch."""
         return Progression(model, members, *sums.sums) if self._is_online(done) else Progression(model, members)
 
-    def _estimate(self, members: Memberships, noise: np.ndarray, reach: int) -> tuple[Model, SliceAccumulator]:
+    def _estimate(
+        self, members: Memberships, noise: Float[np.ndarray, "s"], reach: int
+    ) -> tuple[Model, SliceAccumulator]:
         """Model of all particles by their memberships, and its sums."""
         threshold = self.settings.posterior_threshold
         sums = sum_classes(
@@ -247,7 +250,7 @@ class Classification(Iteration[Progression]):
         )
         return self._solve(sums, members.held, noise), sums
 
-    def _solve(self, sums: SliceAccumulator, held: np.ndarray, noise: np.ndarray) -> Model:
+    def _solve(self, sums: SliceAccumulator, held: Float[np.ndarray, "n k"], noise: Float[np.ndarray, "s"]) -> Model:
         mask = cut_mask(self.mask, sums.box_size)
         volumes, leverage = solve_volumes(sums, tau_fudge=self.settings.tau2_fudge, mask=mask)
         populations = held.sum(axis=0, dtype=np.float64)

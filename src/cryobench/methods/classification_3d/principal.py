@@ -71,7 +71,7 @@ def principal_coordinates(
     return coordinates @ np.linalg.cholesky(gram + 1e-6 * np.trace(gram) * np.eye(len(gram))).astype(np.float32)
 
 
-def _find_frame(passes: Passes, radius: int, sphere: Tensor) -> _Frame:
+def _find_frame(passes: Passes, radius: int, sphere: Float[Tensor, "z y x"]) -> _Frame:
     """Mean and noise: first with the power of the images as that of the noise, then with that of the residuals."""
     frame = _Frame(radius, passes.mean_power[: radius + 1])
     least, weights = 1e-3 * frame.noise, len(passes) * frame.disc.shell_weights
@@ -109,8 +109,8 @@ class _Cut:
             self.disc.box_size, n_numerators=n_components, n_weights=1, radius=self.disc.radius, device=self.device
         )
 
-    def add(self, sums: MomentAccumulator, residual: Posed, own: Tensor) -> None:
-        """Add residuals times coordinates ``own`` (m, d)."""
+    def add(self, sums: MomentAccumulator, residual: Posed, own: Float[Tensor, "m d"]) -> None:
+        """Add residuals times coordinates ``own``."""
         scaled = residual.ctf * self.inverse
         numerator, weight = self.disc.unpack(scaled * residual.data), self.disc.unpack(scaled * residual.ctf)
         ones = torch.ones(len(own), 1, device=self.device)
@@ -133,8 +133,10 @@ def _leave_over(spectra: PosedSpectra, frame: _Frame) -> tuple[Sums, Rows]:
     return {"power": total}, {}
 
 
-def _insert_coordinates(spectra: PosedSpectra, frame: _Frame, coordinates: np.ndarray) -> tuple[Sums, Rows]:
-    """Sums for principal volumes from given coordinates (n, d)."""
+def _insert_coordinates(
+    spectra: PosedSpectra, frame: _Frame, coordinates: Float[np.ndarray, "n d"]
+) -> tuple[Sums, Rows]:
+    """Sums for principal volumes from given coordinates."""
     cut, d = _Cut(spectra, frame), coordinates.shape[1]
     sums, moment = cut.new_sums(d), torch.zeros(d, d, dtype=torch.float64)
     for residual in cut.residuals():
@@ -171,7 +173,7 @@ def _project(spectra: PosedSpectra, frame: _Frame, volumes: FourierVolume, inser
     return {"values": sums.values, "moment": moment, "gram": gram_total}, {"coordinates": coordinates}
 
 
-def _solve(sums: dict, n: int, sphere: Tensor) -> FourierVolume:
+def _solve(sums: dict, n: int, sphere: Float[Tensor, "z y x"]) -> FourierVolume:
     """Principal volumes of whitened coordinates, from sums over coordinates and their second moments."""
     moment, d = sums["moment"], len(sums["moment"])
     totals = MomentAccumulator(sphere.shape[-1], n_numerators=d, n_weights=1, device=sphere.device)

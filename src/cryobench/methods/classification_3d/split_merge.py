@@ -63,7 +63,9 @@ def merge_and_split(
     return posteriors, 1
 
 
-def _measure_spread(weights: np.ndarray, coordinates: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _measure_spread(
+    weights: Float[np.ndarray, "n"], coordinates: Float[np.ndarray, "n d"]
+) -> tuple[float, Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
     """Spread of a class (0 if noise explains it), its centre and its longest axis."""
     number, d = float(weights.sum()), coordinates.shape[1]
     centre = weights @ coordinates / max(number, 1e-9)
@@ -76,8 +78,10 @@ def _measure_spread(weights: np.ndarray, coordinates: np.ndarray) -> tuple[float
     return (number * (float(values[-1]) - others) if wide else 0.0), centre, axes[:, -1]
 
 
-def _measure_distances(posteriors: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-    """Distances of classes (k, k), infinite on the diagonal and for classes without particles."""
+def _measure_distances(
+    posteriors: Float[np.ndarray, "n k"], coordinates: Float[np.ndarray, "n d"]
+) -> Float[np.ndarray, "k k"]:
+    """Distances of classes, infinite on the diagonal and for classes without particles."""
     numbers = posteriors.sum(axis=0, dtype=np.float64)
     centres = posteriors.T @ coordinates / np.maximum(numbers, 1e-9)[:, None]
     noise = np.median(((coordinates - posteriors @ centres) ** 2).sum(axis=1))
@@ -91,7 +95,9 @@ def _measure_distances(posteriors: np.ndarray, coordinates: np.ndarray) -> np.nd
     return apart
 
 
-def _cut(posteriors: np.ndarray, source: int, target: int, coordinates: np.ndarray) -> None:
+def _cut(
+    posteriors: Float[np.ndarray, "n k"], source: int, target: int, coordinates: Float[np.ndarray, "n d"]
+) -> None:
     """Move to ``target`` the part of ``source`` on one side of its centre, across its longest axis. In place."""
     _, centre, axis = _measure_spread(posteriors[:, source], coordinates)
     beyond = (coordinates - centre) @ axis > 0

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.compute.memory import reserve
@@ -203,14 +204,14 @@ class Ascent(Iteration[Ascended]):
         """True at every hundredth."""
         return done % 100 == 0
 
-    def _draw(self, first: int, count: int) -> np.ndarray:
-        """Mask (n,) of the images in a range of visits."""
+    def _draw(self, first: int, count: int) -> Bool[np.ndarray, " n"]:
+        """Mask of the images in a range of visits."""
         name = f"mini-batches of start {self._start}"
         return draw_stretch(len(self.passes), first, count, self._seed, name=name)
 
     def _climb(
-        self, state: Ascended, sums: SliceAccumulator, noise: np.ndarray, look: Look, *, is_first: bool
-    ) -> tuple[Tensor, Tensor]:
+        self, state: Ascended, sums: SliceAccumulator, noise: Float[np.ndarray, " s"], look: Look, *, is_first: bool
+    ) -> tuple[Float[Tensor, "k z y x"], Float[Tensor, "k u v w"]]:
         """Volumes after a step along F − W V − V / (n τ²), over W̄ + 1 / (n τ²), and the running weight W̄."""
         signal = self._signal(noise)
         remembered = look.size / look.step
@@ -253,12 +254,14 @@ class Ascent(Iteration[Ascended]):
             weight[index] = 0.5 * state.weight[source]
         return replace(state, volumes=volumes, weight=weight, census=census)
 
-    def _within(self, grid: FourierVolume, radius: int) -> Tensor:
+    def _within(self, grid: FourierVolume, radius: int) -> Bool[Tensor, "u v w"]:
         """Entries of the compared shells: all except the zero frequency up to the radius."""
         shells = grid.shell_indices()
         return (shells > 0) & (shells <= radius)
 
-    def _update_noise(self, noise: np.ndarray, sums: Mapping[str, Any], look: Look) -> np.ndarray:
+    def _update_noise(
+        self, noise: Float[np.ndarray, " s"], sums: Mapping[str, Any], look: Look
+    ) -> Float[np.ndarray, " s"]:
         """Running estimate of the noise; shells that are not compared yet keep the power of the images."""
         count = look.radius + 1
         found = (sums["power"] + sums["residual"]) / (look.size * self.disc.shell_weights[:count])
@@ -268,12 +271,12 @@ class Ascent(Iteration[Ascended]):
         updated[count:] = self.passes.mean_power[count:]
         return updated
 
-    def _floor(self) -> np.ndarray:
+    def _floor(self) -> Float[np.ndarray, " s"]:
         """Noise (radius + 1,) as in the highest frequencies, where a particle has the least power."""
         power = self.passes.mean_power
         return np.minimum(power, power[-max(2, len(power) // 4) :].mean())
 
-    def _signal(self, noise: np.ndarray) -> np.ndarray:
+    def _signal(self, noise: Float[np.ndarray, " s"]) -> Float[np.ndarray, " s"]:
         """Mean power (radius + 1,) of an entry of the particle in each shell, without CTF."""
         power = self.passes.mean_power
         # Before the model explains anything, the highest frequencies show the noise best.
@@ -281,12 +284,12 @@ class Ascent(Iteration[Ascended]):
         return beyond / np.maximum(self.ctf_power, 1e-3)
 
     @cached_property
-    def ctf_power(self) -> np.ndarray:
+    def ctf_power(self) -> Float[np.ndarray, " s"]:
         """Mean CTF² (radius + 1,) in each shell."""
         sums, _ = self.passes.run(_sum_ctf)
         return sums["ctf"] / (len(self.passes) * self.disc.shell_weights)
 
-    def _find_temperature(self, volumes: Tensor) -> float:
+    def _find_temperature(self, volumes: Float[Tensor, "k z y x"]) -> float:
         """Factor of the images' power, as noise, at which the wanted fraction of the poses is significant."""
         look = self.looks[0]
         chosen = self._draw(0, min(_PROBED, look.size))

@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
 from cryobench.methods.classification_ab_initio.ascent import Ascent, Given
@@ -93,14 +94,14 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     given: Given | None = None
     """Volumes to start from instead of random ones."""
 
-    def start_from(self, volumes: np.ndarray, n_iterations: int) -> "ClassificationAbInitio":
+    def start_from(self, volumes: Float[np.ndarray, "k z y x"], n_iterations: int) -> "ClassificationAbInitio":
         """The method started from given volumes, see ``Method``: classes are neither mixed nor split."""
         changes = {"n_classes": len(volumes), "n_starts": 1, "class_similarity": 0.0, "split_every": 0}
         started = type(self)(self.settings.model_copy(update=changes))
         started.given = Given(np.asarray(volumes), n_iterations)
         return started
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), poses of the particles in the frame of their class, class volumes.
 
         Raises
@@ -161,8 +162,8 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
     def _conclude(
         self,
         particles: Particles,
-        queries: np.ndarray,
-        half_sets: np.ndarray,
+        queries: Int[np.ndarray, "q"],
+        half_sets: Int[np.ndarray, "n"],
         context: RunContext,
         outcome: _Outcome,
         convergence: Convergence,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Complex, Float, Int
 from scipy.special import logsumexp
 from torch import Tensor
 
@@ -42,8 +43,10 @@ class Question:
     """Orientations of lower probability are ignored."""
 
 
-def expect(spectra: ImageSpectra, model: Model, question: Question, chosen: np.ndarray) -> tuple[Sums, Rows]:
-    """Sums over the chosen (n,) images of a shard, and the pose and classes of each.
+def expect(
+    spectra: ImageSpectra, model: Model, question: Question, chosen: Bool[np.ndarray, " n"]
+) -> tuple[Sums, Rows]:
+    """Sums over the chosen images of a shard, and the pose and classes of each.
 
     Sums: "volumes", a ``SliceAccumulator`` of data and CTF² over the noise; "residual" (radius + 1,), the change of
     the images' power by the model; "power" of the images; "likelihood" over that of noise alone; "effective" fraction
@@ -153,7 +156,13 @@ class _Expectation:
                 posteriors[row],
             )
 
-    def _add_nodes(self, index: int, weights: Tensor, moved: Tensor, squared: Tensor) -> None:
+    def _add_nodes(
+        self,
+        index: int,
+        weights: Float[Tensor, "r b t"],
+        moved: Float[Tensor, "b*t e"],
+        squared: Float[Tensor, "b p"],
+    ) -> None:
         """Add images (b t², 2 p), and their weights (b, p), with weights (r, b, t²) of a class's orientations.
 
         An orientation below the threshold relative to an image's best one is ignored.
@@ -197,8 +206,8 @@ class _Expectation:
             image = int(nodes.images[row])
             self._keep_pose(int(images.indices[image]), leaves.rotations[row], nodes.shifts[row], posteriors[image])
 
-    def _share(self, logs: np.ndarray) -> np.ndarray:
-        """Posteriors (b, k) of classes with log-masses (b, k), similarity mixed in.
+    def _share(self, logs: Float[np.ndarray, "b k"]) -> Float[np.ndarray, "b k"]:
+        """Posteriors of classes with log-masses, similarity mixed in.
 
         Each class's weights are scaled by its own best pose, so that similarity finds poses even for unlikely
         classes.
@@ -208,7 +217,9 @@ class _Expectation:
         similarity = self._question.similarity
         return (1 - similarity) * shares + similarity * present / present.sum(1, keepdims=True)
 
-    def _count_images(self, logs: np.ndarray, posteriors: np.ndarray, effective: np.ndarray) -> None:
+    def _count_images(
+        self, logs: Float[np.ndarray, "b k"], posteriors: Float[np.ndarray, "b k"], effective: Float[np.ndarray, " b"]
+    ) -> None:
         n_poses = self._question.plan.n_poses * self._n_classes
         self._likelihood += float((logsumexp(logs, axis=1) - np.log(n_poses)).sum())
         self._effective += float(effective.sum() / n_poses)
@@ -216,9 +227,14 @@ class _Expectation:
         self._missed += measure_missed(logs)
 
     def _insert(
-        self, averages: Tensor, squared: Tensor, rotations: Tensor, classes: np.ndarray, slices: Tensor
+        self,
+        averages: Complex[Tensor, "n p"],
+        squared: Float[Tensor, "n p"],
+        rotations: Float[Tensor, "n 3 3"],
+        classes: Int[np.ndarray, " n"],
+        slices: Complex[Tensor, "n p"],
     ) -> None:
-        """Add averages (n, p) of 2 w c y / σ², weights (n, p) of w c² / σ², and their residuals from the model."""
+        """Add averages of 2 w c y / σ², weights of w c² / σ², and their residuals from the model."""
         disc = self._disc
         weights = torch.from_numpy(disc.weights[: self._count]).to(self._device)
         numerator, weight = averages / (2 * weights), squared / weights
@@ -228,6 +244,12 @@ class _Expectation:
         shells = disc.sum_shells(change).sum(0).cpu().numpy()
         self._residual += shells[: self._radius + 1] * self._noise
 
-    def _keep_pose(self, index: int, rotation: np.ndarray, shift: np.ndarray, posterior: np.ndarray) -> None:
+    def _keep_pose(
+        self,
+        index: int,
+        rotation: Float[np.ndarray, "3 3"],
+        shift: Float[np.ndarray, " 2"],
+        posterior: Float[np.ndarray, " k"],
+    ) -> None:
         self.rows["rotations"][index], self.rows["shifts"][index] = rotation, shift
         self.rows["posteriors"][index] = posterior / posterior.sum()

@@ -46,7 +46,7 @@ class Census:
         """Census without images."""
         return cls(np.zeros(n_classes), np.zeros(n_classes), np.zeros(n_classes, dtype=bool))
 
-    def count(self, members: np.ndarray, missed: np.ndarray) -> "Census":
+    def count(self, members: Float[np.ndarray, "k"], missed: Float[np.ndarray, "k"]) -> "Census":
         """Census with the images of a batch added."""
         return replace(self, members=self.members + members, missed=self.missed + missed)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, ifft_volume, shell_indices
@@ -13,13 +14,20 @@ _WIDTH = 0.5
 """Width of the Gaussian by which random starts are multiplied, in radii of the sphere."""
 
 
-def draw_starts(count: int, sphere: Tensor, radius: float, power: np.ndarray, seed: int, start: int = 0) -> Tensor:
-    """Random volumes (k, z, y, x) float32, dense near the centre, smooth up to a radius in index units.
+def draw_starts(
+    count: int,
+    sphere: Float[Tensor, "z y x"],
+    radius: float,
+    power: Float[np.ndarray, "s"],
+    seed: int,
+    start: int = 0,
+) -> Float[Tensor, "k z y x"]:
+    """Random volumes, float32, dense near the centre, smooth up to a radius in index units.
 
     Parameters
     ----------
     sphere
-        (z, y, x) support of the volumes.
+        Support of the volumes.
     power
         (radius + 1,) mean power of an entry of their slices in each shell, without CTF: sets their scale.
     seed, start
@@ -51,8 +59,8 @@ class Constraints:
     non_negative: bool
     recentre: bool
 
-    def apply(self, volume: Tensor) -> Tensor:
-        """Volume (z, y, x) with solvent at zero, centre of mass at the centre, and zero outside the sphere.
+    def apply(self, volume: Float[Tensor, "z y x"]) -> Float[Tensor, "z y x"]:
+        """Volume with solvent at zero, centre of mass at the centre, and zero outside the sphere.
 
         The zero frequency is not compared with the images, so the solvent's level is free: it is taken as the median
         within the sphere.
@@ -75,6 +83,6 @@ class Constraints:
         return torch.roll(kept, steps, dims=(2, 1, 0))
 
 
-def _distance(size: int) -> Tensor:
+def _distance(size: int) -> Float[Tensor, "z y x"]:
     axis = torch.arange(size).float() - size // 2
     return (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2).sqrt()

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.compute.memory import reserve
 from cryobench.data import CoAssignment, Convergence, Particles, Reconstruction
@@ -76,7 +77,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         },
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Responsibilities (n, k) of the species, poses in the frame of each, and their volumes.
 
         Raises
@@ -164,7 +165,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         ]
 
 
-def _rand_index(one: np.ndarray, other: np.ndarray) -> float:
+def _rand_index(one: Int[np.ndarray, "n"], other: Int[np.ndarray, "n"]) -> float:
     from sklearn.metrics import adjusted_rand_score
 
     return float(adjusted_rand_score(one, other))

@@ -154,7 +154,7 @@ def cut_tree(tree: Tree, least: int, most: int) -> Cut:
     return Cut(groups, _join(groups, divisions))
 
 
-def _join(groups: list[int], divisions: list[tuple[float, int, int, int]]) -> np.ndarray:
+def _join(groups: list[int], divisions: list[tuple[float, int, int, int]]) -> Float[np.ndarray, "m 4"]:
     """Merges (g − 1, 4) of the groups from the divisions that made them, lowest first."""
     numbers = {node: index for index, node in enumerate(groups)}
     sizes = dict.fromkeys(groups, 1)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute, MemoryShortage
@@ -71,8 +71,8 @@ class Finished:
         if not self.kept.is_kept:
             self._poses[job.name] = result["rotations"], result["shifts"]
 
-    def poses(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rotations (m, 3, 3) and shifts (m, 2) Å of the particles of a job."""
+    def poses(self, index: int) -> tuple[Float[np.ndarray, "m 3 3"], Float[np.ndarray, "m 2"]]:
+        """Rotations and shifts (Å) of the particles of a job."""
         name = self.jobs[index].name
         if name in self._poses:
             return self._poses[name]

@@ -63,7 +63,7 @@ class Labellings:
         """The labellings of some particles (m,)."""
         return Labellings(self.labels[:, chosen], self.trees)
 
-    def counts(self) -> list[np.ndarray]:
+    def counts(self) -> list[Int[np.ndarray, "_"]]:
         """Particles in each class, one array (classes,) per labelling."""
         return [np.bincount(each[each >= 0], minlength=1) for each in self.labels]
 

@@ -137,9 +137,9 @@ def _draw(n: int, most: int, seed: int, purpose: str) -> Int[np.ndarray, "m"]:
 
 
 def _find_intervals(
-    labellings: Labellings, species: np.ndarray, n_species: int, options: MergeOptions, seed: int
+    labellings: Labellings, species: Int[np.ndarray, "n"], n_species: int, options: MergeOptions, seed: int
 ) -> Float[np.ndarray, "s 2"]:
-    """5th and 95th percentile (species, 2) of the populations by the votes of random halves of the trees."""
+    """5th and 95th percentile of the populations by the votes of random halves of the trees."""
     n_trees = labellings.n_trees
     if n_trees < 2:
         return np.full((n_species, 2), np.nan)
@@ -155,7 +155,7 @@ def _find_intervals(
     return np.percentile(np.array(populations), [5, 95], axis=0).T
 
 
-def _show_blocks(tree: Tree, labellings: Labellings, species: np.ndarray, least: int, most: int) -> Blocks:
+def _show_blocks(tree: Tree, labellings: Labellings, species: Int[np.ndarray, "n"], least: int, most: int) -> Blocks:
     cut = cut_tree(tree, least, most)
     members, labelling = labellings.one_hot()
     chance = labellings.chance()

@@ -61,7 +61,7 @@ def estimate_votes(
     return logs, _log((populations + 1) / (populations.sum() + n_species))
 
 
-def _log(values: np.ndarray) -> np.ndarray:
+def _log(values: Float[np.ndarray, "*s"]) -> Float[np.ndarray, "*s"]:
     """Logarithms without their last bits, which differ between processors and would decide equal votes."""
     return np.round(np.log(values), 9)
 

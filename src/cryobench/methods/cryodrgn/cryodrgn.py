@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
@@ -51,7 +52,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
         "beta": 0.1,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents; volumes of the query particles decoded by the network.
 
         ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors. Rotations

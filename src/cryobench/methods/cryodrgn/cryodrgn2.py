@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
@@ -65,7 +66,7 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
         "shift_count": 4,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents, poses, and volumes of the query particles decoded by the network.
 
         ``model`` holds the weights of decoder and encoder, and the log-variances (n, k) of the posteriors.

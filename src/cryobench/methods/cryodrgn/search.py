@@ -31,7 +31,7 @@ class AbInitioTraining(AutoencoderTraining):
         self._every = settings.search_every
         self.searched = SearchedPoses(images, model.decoder, settings, self.process_group)
 
-    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of Adam for the weights; before the first epoch, for those of the decoder only."""
         if step >= self.n_lead:
             return super().train(batch, step)

@@ -80,7 +80,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         self.poses = poses
         """Pose table; None where gradients do not change poses."""
 
-    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of Adam for the weights and, where poses are refined, of SparseAdam for those of the batch."""
         rows, moved = torch.from_numpy(batch.indices).to(self.device), None
         if self.poses is not None and step >= self._first_moved:
@@ -106,7 +106,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         """Batch at the poses at which slices are compared, after encoding."""
         return batch
 
-    def _descend(self, loss: Tensor, others: Sequence[Tensor] = ()) -> None:
+    def _descend(self, loss: Float[Tensor, ""], others: Sequence[Float[Tensor, "b w"]] = ()) -> None:
         """One step of Adam for the weights, summed over workers together with the gradients of others."""
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -146,7 +146,7 @@ class AutoencoderTraining(Training[NetworkImages]):
         means, log_variances = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
         return means, log_variances
 
-    def _penalty(self, divergence: Tensor) -> Tensor:
+    def _penalty(self, divergence: Float[Tensor, ""]) -> Float[Tensor, ""]:
         settings = self._settings
         if settings.kl_target is not None:
             return settings.beta_control * (settings.kl_target - divergence).square()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
@@ -65,7 +66,7 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
         "shift_count": 4,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) and poses of the tables, and volumes of the query particles decoded by the network.
 
         Raises

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.compute import Compute
 from cryobench.data import Particles, Reconstruction
@@ -62,7 +63,7 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         "latent_learning_rate": 3e-2,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) of the table, and volumes of the query particles decoded by the network.
 
         Raises

@@ -38,7 +38,7 @@ class AbInitioTraining(HypervolumeTraining):
 
     def place(
         self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int
-    ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
+    ) -> tuple[NetworkBatch, Sequence[tuple[Float[Tensor, "n w"], PoseTable]]]:
         """Random poses before the first epoch, then those of a search, then rows of the table."""
         if step < self.n_lead:
             n = len(batch.indices)

@@ -69,7 +69,7 @@ class HypervolumeTraining(Training[NetworkImages]):
         values = torch.from_numpy((drawn * settings.initial_deviation).astype(np.float32)).to(self.device)
         self.table = RowAdam(values, AdamSettings(settings.latent_learning_rate))
 
-    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of Adam for the weights and, after pre-training, for the latents of the batch."""
         leads = step < self.n_lead
         rows = torch.from_numpy(batch.indices).to(self.device)
@@ -93,7 +93,7 @@ class HypervolumeTraining(Training[NetworkImages]):
 
     def place(
         self, batch: NetworkBatch, latents: Float[Tensor, "b k"], step: int
-    ) -> tuple[NetworkBatch, Sequence[tuple[Tensor, PoseTable]]]:
+    ) -> tuple[NetworkBatch, Sequence[tuple[Float[Tensor, "n w"], PoseTable]]]:
         """Batch at the poses at which slices are compared, and the rows of tables updated by its gradients."""
         return batch, ()
 
@@ -110,6 +110,6 @@ class HypervolumeTraining(Training[NetworkImages]):
         """Resume the step counts of the table."""
         self.table.steps = max(done - self.n_lead, 0)
 
-    def _draw(self, step: int, count: int) -> Tensor:
+    def _draw(self, step: int, count: int) -> Float[Tensor, "b k"]:
         drawn = stream(self._seed, "pre-training latents", step).standard_normal((count, self._settings.z_dim))
         return torch.from_numpy((drawn * self._settings.initial_deviation).astype(np.float32)).to(self.device)

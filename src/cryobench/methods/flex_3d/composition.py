@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
 from cryobench.imaging.real_space.moved_voxels import BoundVoxels, spread_voxels
@@ -103,10 +103,10 @@ def _halve(positions: Float[np.ndarray, "m 3"], mass: Float[np.ndarray, "m"]) ->
 def _score_blocks(
     spectra: PosedSpectra,
     imaging: Imaging,
-    values: Tensor,
-    blocks: np.ndarray,
-    latents: np.ndarray,
-    sample: np.ndarray,
+    values: Float[Tensor, "m"],
+    blocks: Int[np.ndarray, "m"],
+    latents: Float[np.ndarray, "n k"],
+    sample: Bool[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     """Rows "scores" and "information" (n, 2, b): s and h of the sampled images, zero elsewhere."""
     device = spectra.device
@@ -131,8 +131,12 @@ def _split_entries(imaging: Imaging) -> Float[Tensor, "2 p"]:
 
 
 def _score_batch(
-    batch: Posed, latents: np.ndarray, parts: list[Tensor], imaging: Imaging, halves: Float[Tensor, "2 p"]
-) -> tuple[np.ndarray, np.ndarray]:
+    batch: Posed,
+    latents: Float[np.ndarray, "n k"],
+    parts: list[Float[Tensor, "m"]],
+    imaging: Imaging,
+    halves: Float[Tensor, "2 p"],
+) -> tuple[Float[np.ndarray, "i 2 b"], Float[np.ndarray, "i 2 b"]]:
     disc, gain = imaging.band.disc, imaging.band.gain(batch.ctf)
     own = torch.from_numpy(latents[batch.indices]).to(halves.device)
     positions = imaging.positions(batch.rotations, own)
@@ -142,7 +146,7 @@ def _score_batch(
     whole = images.sum(1)
     left = batch.data[:, : whole.shape[1]] - whole
 
-    def project(one: Tensor, other: Tensor) -> np.ndarray:
+    def project(one: Complex[Tensor, "*#i p"], other: Complex[Tensor, "*#i p"]) -> Float[np.ndarray, "*i 2"]:
         return ((one.conj() * other).real @ halves.T).double().cpu().numpy()
 
     against_parts = project(images, left[:, None]), project(images, whole[:, None]), project(images, images)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -76,7 +77,7 @@ class Flex3D(Method[Flex3DSettings]):
         "initial_resolution": 24.0,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) within ±1.5; volumes T(u(z)) V of the query particles.
 
         Raises
@@ -127,10 +128,10 @@ class Flex3D(Method[Flex3DSettings]):
     def _answer(
         self,
         particles: Particles,
-        queries: np.ndarray,
+        queries: Int[np.ndarray, "q"],
         body: Body,
         flow: FlowNetwork,
-        latents: np.ndarray,
+        latents: Float[np.ndarray, "n k"],
         maps: _Maps,
         notes: tuple[str, ...],
         findings: tuple[Finding, ...],
@@ -155,7 +156,12 @@ class Flex3D(Method[Flex3DSettings]):
         )
 
     def _find_consensus(
-        self, particles: Particles, halves: np.ndarray, left: float, context: RunContext, call: Mapping[str, Any]
+        self,
+        particles: Particles,
+        halves: Int[np.ndarray, "n"],
+        left: float,
+        context: RunContext,
+        call: Mapping[str, Any],
     ) -> Consensus:
         checkpoint = context.with_checkpoint("consensus").open_checkpoint(particles, call)
         found = checkpoint.find("consensus")
@@ -197,7 +203,9 @@ class Flex3D(Method[Flex3DSettings]):
             flow = FlowNetwork(settings.z_dim, settings.width, settings.depth, body.mesh.n_vertices)
         return Start(flow, body.mesh, body.training, body.weights, values, noise, content, (first, last))
 
-    def _find_latents(self, start: Start, images: NetworkImages, context: RunContext) -> dict[str, np.ndarray]:
+    def _find_latents(
+        self, start: Start, images: NetworkImages, context: RunContext
+    ) -> dict[str, Float[np.ndarray, "n k"]]:
         """Latents from the forces of the images on the undeformed consensus."""
         masses = np.zeros(start.mesh.n_vertices)
         contributions = start.voxels.weights * start.values.clamp(min=0).numpy()[:, None]
@@ -217,8 +225,8 @@ class Flex3D(Method[Flex3DSettings]):
         body: Body,
         flow: FlowNetwork,
         consensus: Consensus,
-        halves: np.ndarray,
-        latents: np.ndarray,
+        halves: Int[np.ndarray, "n"],
+        latents: Float[np.ndarray, "n k"],
         left: float,
         context: RunContext,
         call: Mapping[str, Any],
@@ -252,7 +260,7 @@ class Flex3D(Method[Flex3DSettings]):
         return {name: hash_file(path) for name, path in paths.items() if path is not None}
 
 
-def _weigh_shells(volume: Tensor, curve: np.ndarray) -> Tensor:
+def _weigh_shells(volume: Float[Tensor, "z y x"], curve: Float[np.ndarray, "s"]) -> Float[Tensor, "z y x"]:
     """Mean of two half-maps, each shell times its fraction of signal, 2 FSC / (1 + FSC)."""
     kept = np.clip(curve, 0, 1)
     weights = torch.from_numpy(2 * kept / (1 + kept)).float()

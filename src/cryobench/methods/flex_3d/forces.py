@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Complex, Float
 from scipy.linalg import eigh
 from torch import Tensor
 
@@ -56,8 +56,8 @@ class Forces:
                 task.advance(len(batch.indices))
         return np.concatenate(found), np.concatenate(noise)
 
-    def _force(self, batch: NetworkBatch, noise: Tensor | None) -> np.ndarray:
-        """Forces (b, c) of the images, or of the undeformed map with ``noise`` (b, p) of unit power."""
+    def _force(self, batch: NetworkBatch, noise: Complex[Tensor, "b p"] | None) -> Float[np.ndarray, "b c"]:
+        """Forces of the images, or of the undeformed map with ``noise`` of unit power."""
         assert batch.rotations is not None
         device = self.values.device
         along = torch.zeros(len(batch.data), len(self.modes), device=device, requires_grad=True)

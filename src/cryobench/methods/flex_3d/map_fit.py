@@ -105,12 +105,12 @@ class MapFit(Iteration[MapState]):
         entry = {"iteration": done + 1, "objective": -gained / len(self._halves)}
         return Step(MapState(values, residual, prepared + ratio * state.direction, product, gained), (entry,))
 
-    def _run(self, values: Tensor, *, against_data: bool) -> Tensor:
+    def _run(self, values: Float[Tensor, "2 m"], *, against_data: bool) -> Float[Tensor, "2 m"]:
         own = (self._halves, self._latents)
         sums, _ = self._passes.run(_sum_adjoint, self._imaging, values.cpu(), against_data, own=own)
         return sums["sums"].float().to(self.device)
 
-    def _prepare(self, residual: Tensor) -> tuple[Tensor, np.ndarray]:
+    def _prepare(self, residual: Float[Tensor, "2 m"]) -> tuple[Float[Tensor, "2 m"], Float[np.ndarray, "2"]]:
         voxels = self._imaging.voxels
         ready = torch.stack([voxels.take(low_pass(voxels.put(half), self._response)) for half in residual])
         return ready, (ready.double() * residual).sum(1).cpu().numpy()
@@ -122,8 +122,8 @@ def make_imaging(voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, cons
     return Imaging(voxels, mesh, flow, band)
 
 
-def _precondition(box_size: int, consensus: Consensus, device: str) -> Tensor:
-    """(z, y, h) inverse of the images' weight in each shell, scaled to a maximum of one."""
+def _precondition(box_size: int, consensus: Consensus, device: str) -> Float[Tensor, "z y h"]:
+    """Inverse of the images' weight in each shell, scaled to a maximum of one."""
     shells = np.arange(len(consensus.noise))
     weights = consensus.gain / (np.maximum(shells, 0.5) * consensus.noise)
     weights[0] = weights[1]
@@ -135,10 +135,10 @@ def _precondition(box_size: int, consensus: Consensus, device: str) -> Tensor:
 def _sum_adjoint(
     spectra: PosedSpectra,
     imaging: Imaging,
-    values: Tensor,
+    values: Float[Tensor, "2 m"],
     against_data: bool,
-    halves: np.ndarray,
-    latents: np.ndarray,
+    halves: Int[np.ndarray, "n"],
+    latents: Float[np.ndarray, "n k"],
 ) -> tuple[Sums, Rows]:
     """(2, m) float64 of both halves: Σ A*(y − A V) / σ², or Σ A* A V / σ²."""
     device, size = spectra.device, imaging.band.disc.box_size
@@ -156,8 +156,13 @@ def _sum_adjoint(
 
 
 def _adjoint_of(
-    batch: Posed, latents: Tensor, values: Tensor, imaging: Imaging, weights: Tensor, against_data: bool
-) -> Tensor:
+    batch: Posed,
+    latents: Float[Tensor, "b k"],
+    values: Float[Tensor, "m"],
+    imaging: Imaging,
+    weights: Float[Tensor, "p"],
+    against_data: bool,
+) -> Float[Tensor, "m"]:
     positions = imaging.positions(batch.rotations, latents)
     gain = imaging.band.gain(batch.ctf)
     packed = imaging.band.disc.from_images(spread_voxels(positions, values, imaging.voxels)).mul_(gain)

@@ -106,5 +106,5 @@ def _disc(box_size: int, radius: int) -> HalfDisc:
 
 
 @lru_cache(maxsize=64)
-def _inverse_response(disc: HalfDisc) -> Tensor:
+def _inverse_response(disc: HalfDisc) -> Float[Tensor, "p"]:
     return torch.from_numpy(1 / kernel_response(disc)).float()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
@@ -103,9 +103,9 @@ def measure_strain(
     )
 
 
-def _parts(chosen: np.ndarray) -> int:
+def _parts(chosen: Int[np.ndarray, "m"]) -> int:
     return -(-len(chosen) // _SAMPLE_AT_ONCE)
 
 
-def _stretches(moved: list[Tensor], rest: Tensor) -> Iterator[Tensor]:
+def _stretches(moved: list[Float[Tensor, "_ v 3"]], rest: Float[Tensor, "v 3"]) -> Iterator[Float[Tensor, "_ v 3"]]:
     return (rest + part for part in moved)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import ndimage
 from torch import Tensor
 
@@ -97,7 +97,9 @@ def make_body(
     return Body(mesh, voxels, bound, _weigh_elements(mesh, voxels, consensus, settings))
 
 
-def _bind(mesh: Mesh, particles: Particles, region: np.ndarray, labels: np.ndarray | None) -> BoundVoxels:
+def _bind(
+    mesh: Mesh, particles: Particles, region: Bool[np.ndarray, "z y x"], labels: Int[np.ndarray, "z y x"] | None
+) -> BoundVoxels:
     chosen = np.flatnonzero(region)
     own = None if labels is None else labels.flatten()[chosen]
     bound = mesh.bind(particles.box_size, particles.pixel_size, chosen, own)
@@ -106,7 +108,7 @@ def _bind(mesh: Mesh, particles: Particles, region: np.ndarray, labels: np.ndarr
     return bound
 
 
-def _nearest(particles: Particles, training: Particles) -> tuple[np.ndarray, ...]:
+def _nearest(particles: Particles, training: Particles) -> tuple[Int[np.ndarray, "_ _ _"], ...]:
     """Index of the voxel of the full box nearest to each of the training box."""
     old, new = particles.box_size, training.box_size
     axis = np.rint((np.arange(new) - new // 2) * (old / new)).astype(int) + old // 2
@@ -114,7 +116,7 @@ def _nearest(particles: Particles, training: Particles) -> tuple[np.ndarray, ...
     return np.ix_(axis, axis, axis)
 
 
-def _read_segments(particles: Particles, settings: Flex3DSettings) -> np.ndarray:
+def _read_segments(particles: Particles, settings: Flex3DSettings) -> Int[np.ndarray, "z y x"]:
     assert settings.segmentation is not None
     found, _ = read_volume(settings.segmentation)
     if found.shape != (particles.box_size,) * 3:
@@ -135,7 +137,9 @@ def _read_segments(particles: Particles, settings: Flex3DSettings) -> np.ndarray
     return labels
 
 
-def _weigh_elements(mesh: Mesh, voxels: BoundVoxels, consensus: Tensor, settings: Flex3DSettings) -> np.ndarray:
+def _weigh_elements(
+    mesh: Mesh, voxels: BoundVoxels, consensus: Float[Tensor, "z y x"], settings: Flex3DSettings
+) -> Float[np.ndarray, "t"]:
     """Weights: 1 in the densest elements down to 0.5 in empty ones; larger at the border and in rigid segments."""
     values = voxels.take(consensus).clamp(min=0).cpu().numpy()
     of_voxel = np.repeat(np.arange(len(mesh.elements)), np.diff(voxels.starts))

@@ -82,7 +82,7 @@ class Flex3DTraining(Training):
         self.empty = 1 + self._content / len(make_band(self._box, start.radius[0], start.noise))
         self._low_passed: tuple[int, Tensor] | None = None
 
-    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: NetworkBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of Adam for the flow, the latents of the batch and, after the first epochs, the map."""
         settings, progress = self._settings, self._progress_at(step)
         band = make_band(self._box, self._radius_at(progress), self._start.noise)
@@ -142,7 +142,9 @@ class Flex3DTraining(Training):
         """Resume the step counts of the table."""
         self.table.steps = done
 
-    def _misfit(self, moved: Tensor, values: Tensor, batch: NetworkBatch, band: Band) -> Tensor:
+    def _misfit(
+        self, moved: Float[Tensor, "b v 3"], values: Float[Tensor, "m"], batch: NetworkBatch, band: Band
+    ) -> Float[Tensor, ""]:
         """Sum over the images of this process, in nats."""
         if not len(moved):  # a process of the group may be left without images
             return (moved.sum() + values.sum()) * 0
@@ -152,17 +154,17 @@ class Flex3DTraining(Training):
         gain, data = band.of_batch(batch)
         return misfit(images, gain, data, band.weights(self.device), band)
 
-    def _energy(self, moved: Tensor) -> Tensor:
+    def _energy(self, moved: Float[Tensor, "b v 3"]) -> Float[Tensor, ""]:
         """Sum over the images of the mean energy of an element."""
         energies = rigidity_energy(moved, self._start.mesh, self._start.weights)
         return energies.sum() / len(self._start.weights)
 
-    def _filter(self, values: Tensor, response: Tensor) -> Tensor:
-        """Values (m,) at the voxels, low-passed, in units of the images."""
+    def _filter(self, values: Float[Tensor, "m"], response: Float[Tensor, "z y h"]) -> Float[Tensor, "m"]:
+        """Values at the voxels, low-passed, in units of the images."""
         voxels = self._start.voxels
         return voxels.take(low_pass(voxels.put(values), response)) * self.unit
 
-    def _response(self, radius: int) -> Tensor:
+    def _response(self, radius: int) -> Float[Tensor, "z y h"]:
         if self._low_passed is None or self._low_passed[0] != radius:
             self._low_passed = radius, make_response(self._box, radius + 1, self.device)
         return self._low_passed[1]

@@ -99,7 +99,9 @@ def disentangle(
     return total
 
 
-def _of_pool(latents: Tensor, pool: Tensor, sizes: PoolSizes, generator: np.random.Generator) -> Tensor:
+def _of_pool(
+    latents: Float[Tensor, "b k"], pool: Float[Tensor, "p k"], sizes: PoolSizes, generator: np.random.Generator
+) -> Float[Tensor, ""]:
     pool = pool.detach()
     with torch.no_grad():
         distances = torch.cdist(latents, pool)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
@@ -88,7 +89,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         "beta_period": 600,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, K) of the latents, from unaugmented images; volumes of the query particles by the
         decoder.
 
@@ -145,7 +146,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         self,
         model: Autoencoder,
         support: Support,
-        rotations: np.ndarray,
+        rotations: Float[np.ndarray, "n 3 3"],
         seed: int,
         images: RealSpaceImages,
         compute: Compute,

@@ -53,7 +53,7 @@ def find_region(
     return _on_grid(drawn.float(), particles.box_size), (note,)
 
 
-def _on_grid(mask: torch.Tensor, box_size: int) -> np.ndarray:
+def _on_grid(mask: Float[torch.Tensor, "z y x"], box_size: int) -> Float[np.ndarray, "z2 y2 x2"]:
     if box_size > mask.shape[-1]:
         return fourier_pad(mask, box_size, dimensions=3).clamp(0, 1).numpy()
     return cut_mask(mask, box_size).numpy()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from cryobench.compute import Compute
@@ -92,7 +92,7 @@ class OpusTraining(Training[RealSpaceImages]):
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
 
-    def train(self, batch: RealSpaceBatch, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: RealSpaceBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of AdamW for the weights, and of the bank for the images of the batch."""
         settings, count = self._settings, len(batch.indices)
         epoch = step // self.batches.steps_per_epoch
@@ -153,7 +153,9 @@ class OpusTraining(Training[RealSpaceImages]):
     def _encoder_dim(self) -> int:
         return self.model.encoder.z_dim
 
-    def _encode(self, images: Tensor, rotations: Tensor) -> tuple[Tensor, Tensor]:
+    def _encode(
+        self, images: Float[Tensor, "b c c"], rotations: Float[Tensor, "b 3 3"]
+    ) -> tuple[Float[Tensor, "b k"], Float[Tensor, "b k"]]:
         if not len(images):  # a process of the group may be left without images
             none = images.new_zeros(0, self._encoder_dim, requires_grad=True)
             return none, none
@@ -162,7 +164,13 @@ class OpusTraining(Training[RealSpaceImages]):
             return self.model.encoder(volumes)
 
     def _compare(
-        self, batch: RealSpaceBatch, latents: Tensor, inside: Tensor, step: int, epoch: int, area: float
+        self,
+        batch: RealSpaceBatch,
+        latents: Float[Tensor, "b k"],
+        inside: Bool[Tensor, "b c c"],
+        step: int,
+        epoch: int,
+        area: float,
     ) -> tuple[Float[Tensor, "b k"], _Sums]:
         """Gradient by latents of the terms on images and volumes; that by weights is accumulated."""
         settings, count, k = self._settings, len(batch.indices), self._settings.z_dim
@@ -196,24 +204,34 @@ class OpusTraining(Training[RealSpaceImages]):
                 sums.density += density.sum()
         return gradients, sums
 
-    def _orient(self, rotations: Tensor, azimuths: Tensor, turn: Tensor) -> Float[Tensor, "b j 3 3"]:
+    def _orient(
+        self, rotations: Float[Tensor, "b 3 3"], azimuths: Float[Tensor, "b"], turn: Float[Tensor, "b 3 3"]
+    ) -> Float[Tensor, "b j 3 3"]:
         """Rotations from the particle's frame to the volume's, for each orientation."""
         back = rotations.mT[:, None]
         if self._tilted is not None:
             back = back @ tilts(self._tilted, azimuths).mT
         return turn[:, None] @ back
 
-    def _disentangle(self, codes: Tensor, indices: np.ndarray, step: int) -> Tensor:
+    def _disentangle(
+        self, codes: Float[Tensor, "b k"], indices: Int[np.ndarray, "b"], step: int
+    ) -> Float[Tensor, ""]:
         rows, generator = self._pool.draw(indices, step)
         return disentangle(codes, self.bank[torch.from_numpy(rows).to(self.device)], self._pool.sizes, generator)
 
-    def _remember(self, indices: np.ndarray, codes: Tensor) -> None:
+    def _remember(self, indices: Int[np.ndarray, "b"], codes: Float[Tensor, "b k"]) -> None:
         rows = torch.from_numpy(indices).to(self.device)
         self.bank[rows] = KEPT * self.bank[rows] + (1 - KEPT) * codes
 
     def _report(
-        self, sums: _Sums, count: int, area: float, of_latents: Tensor, divergence: Tensor, prior: Tensor
-    ) -> dict[str, Tensor]:
+        self,
+        sums: _Sums,
+        count: int,
+        area: float,
+        of_latents: Float[Tensor, ""],
+        divergence: Float[Tensor, ""],
+        prior: Float[Tensor, ""],
+    ) -> dict[str, Float[Tensor, ""]]:
         """Terms of the loss, after updating the running means."""
         whole = self.process_group.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
         residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]

@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -16,8 +17,12 @@ from cryobench.reconstruction.statistics import fsc_of_sums, signal_to_noise
 
 
 def estimate_variance(
-    passes: Passes, mean_ft: FourierVolume, mask: Tensor | None, noise: np.ndarray, halves: np.ndarray
-) -> tuple[Tensor, Tensor]:
+    passes: Passes,
+    mean_ft: FourierVolume,
+    mask: Float[Tensor, "z y x"] | None,
+    noise: Float[np.ndarray, "s"],
+    halves: Int[np.ndarray, "n"],
+) -> tuple[Float[Tensor, "u v w"], Float[Tensor, "u v w"]]:
     """Variance v(ω) of the volumes' spectra on the native half-spectrum (z, y, h), and the mean's weight there.
 
     v = Σ A*(C² (|r|² − noise)) / Σ A*(C⁴), damped by the agreement of the half-sets shell by shell.
@@ -36,7 +41,11 @@ def estimate_variance(
 
 
 def _insert_variance(
-    spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor | None, noise: np.ndarray, halves: np.ndarray
+    spectra: PosedSpectra,
+    mean_ft: FourierVolume,
+    mask: Float[Tensor, "z y x"] | None,
+    noise: Float[np.ndarray, "s"],
+    halves: Int[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     sums = SliceAccumulator(disc.box_size, n_volumes=2, radius=disc.radius, device=device)
@@ -50,9 +59,15 @@ def _insert_variance(
 
 
 def choose_columns(
-    variance: Tensor, weight: Tensor, layout: GridLayout, *, n_columns: int, radius: float, exclusion: float
-) -> np.ndarray:
-    """Frequencies (c, 3) as integers (x, y, z), best first: largest weight times variance, none near another.
+    variance: Float[Tensor, "u v w"],
+    weight: Float[Tensor, "u v w"],
+    layout: GridLayout,
+    *,
+    n_columns: int,
+    radius: float,
+    exclusion: float,
+) -> Int[np.ndarray, "c 3"]:
+    """Frequencies as integers (x, y, z), best first: largest weight times variance, none near another.
 
     From the half-space |ξ| ≤ ``radius`` without the origin; after each choice frequencies within ``exclusion`` of it
     or of its Friedel mate are dropped. Fewer than ``n_columns`` if there are no more.

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Complex64, Float32
+from jaxtyping import Complex, Complex64, Float, Float32, Int
 from torch import Tensor
 
 from cryobench._threads import run_parts
@@ -58,16 +58,16 @@ class ColumnSums(ABC):
 
 def accumulate_columns(
     passes: Passes,
-    frequencies: np.ndarray,
+    frequencies: Int[np.ndarray, "c 3"],
     mean_ft: FourierVolume,
-    mask: Tensor | None,
-    noise: np.ndarray,
-    halves: np.ndarray,
+    mask: Float[Tensor, "z y x"] | None,
+    noise: Float[np.ndarray, "s"],
+    halves: Int[np.ndarray, "n"],
 ) -> ColumnSums:
-    """Sums of the columns at ``frequencies`` (c, 3): one pass over the particles.
+    """Sums of the columns at ``frequencies``: one pass over the particles.
 
-    ``mask`` (z, y, x) is projected to mask the residuals, None for whole images; ``noise`` (radius + 1,);
-    ``halves`` (n,) 0 or 1.
+    ``mask`` is projected to mask the residuals, None for whole images; ``noise`` (radius + 1,);
+    ``halves`` are 0 or 1.
     """
     sums, _ = passes.run(_insert_columns, frequencies, mean_ft, mask, noise, own=(halves,))
     return sums["columns"]
@@ -75,11 +75,11 @@ def accumulate_columns(
 
 def _insert_columns(
     spectra: PosedSpectra,
-    frequencies: np.ndarray,
+    frequencies: Int[np.ndarray, "c 3"],
     mean_ft: FourierVolume,
-    mask: Tensor | None,
-    noise: np.ndarray,
-    halves: np.ndarray,
+    mask: Float[Tensor, "z y x"] | None,
+    noise: Float[np.ndarray, "s"],
+    halves: Int[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     kind = _FactoredColumns if spectra.device == "cpu" else _SlicedColumns
     sums = kind(spectra.disc, frequencies, noise, spectra.device)
@@ -91,7 +91,9 @@ def _insert_columns(
 class _FactoredColumns(ColumnSums):
     """On the CPU: every image is inserted once for all columns (``FactoredSums``), and its noise near each column."""
 
-    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
+    def __init__(
+        self, disc: HalfDisc, frequencies: Int[np.ndarray, "c 3"], noise: Float[np.ndarray, "s"], device: str = "cpu"
+    ) -> None:
         self._disc, self._frequencies = disc, frequencies.astype(np.float32)
         count = len(frequencies)
         self._sums = [FactoredSums(disc, n_numerators=2 * count, n_weights=count) for _ in range(2)]
@@ -100,8 +102,8 @@ class _FactoredColumns(ColumnSums):
         self._lookup = _index_pairs(disc)
         self._deviation = np.sqrt(noise)[disc.shells].astype(np.float32)
 
-    def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
-        """Add residuals with their image masks, and half-sets (m,)."""
+    def add(self, left: Posed, masks: Float[Tensor, "m y x"] | None, halves: Int[np.ndarray, "m"]) -> None:
+        """Add residuals with their image masks, and half-sets."""
         count, overlap = len(self), _overlap(masks, len(left))
         parts = np.zeros((len(left), 2 * count), dtype=np.float32)
         powers = np.zeros((len(left), count), dtype=np.float32)
@@ -164,7 +166,7 @@ class _FactoredColumns(ColumnSums):
             bottoms.append(fold(weight, layout).flatten().numpy())
         return np.stack(tops), np.stack(bottoms)
 
-    def _subtract_noise(self, values: Tensor, column: int, half: int, layout: GridLayout) -> None:
+    def _subtract_noise(self, values: Complex[Tensor, "2 z y x"], column: int, half: int, layout: GridLayout) -> None:
         """Subtract N from B for Re a and i N from B for Im a, (2, z, y, x) on the stored grid, in place."""
         around = torch.view_as_complex(torch.from_numpy(self._noise[column, half]))
         x, y, z = (np.arange(len(around)) - len(around) // 2 + round(float(k)) for k in self._frequencies[column])
@@ -184,7 +186,9 @@ class _FactoredColumns(ColumnSums):
 class _SlicedColumns(ColumnSums):
     """The same in plain PyTorch, on any device; correlations of masked noise are exact at any distance."""
 
-    def __init__(self, disc: HalfDisc, frequencies: np.ndarray, noise: np.ndarray, device: str = "cpu") -> None:
+    def __init__(
+        self, disc: HalfDisc, frequencies: Int[np.ndarray, "c 3"], noise: Float[np.ndarray, "s"], device: str = "cpu"
+    ) -> None:
         self._disc, self._device = disc, device
         self._columns = torch.from_numpy(frequencies).float().to(device)
         self._deviation = disc.spread(np.sqrt(noise), device)
@@ -194,8 +198,8 @@ class _SlicedColumns(ColumnSums):
             for _ in frequencies
         ]
 
-    def add(self, left: Posed, masks: Tensor | None, halves: np.ndarray) -> None:
-        """Add residuals with their image masks, and half-sets (m,)."""
+    def add(self, left: Posed, masks: Float[Tensor, "m y x"] | None, halves: Int[np.ndarray, "m"]) -> None:
+        """Add residuals with their image masks, and half-sets."""
         own = torch.nn.functional.one_hot(torch.from_numpy(halves).long(), 2).float().to(self._device)
         for column, sums in zip(self._columns, self._sums, strict=True):
             depth = (left.rotations @ column)[:, 2].abs()
@@ -240,7 +244,7 @@ class _SlicedColumns(ColumnSums):
         return torch.stack(tops).cpu().numpy(), torch.stack(bottoms).cpu().numpy()
 
 
-def _index_pairs(disc: HalfDisc) -> np.ndarray:
+def _index_pairs(disc: HalfDisc) -> Int[np.ndarray, "t t"]:
     """(2r + 1, 2r + 1) by (ky, kx): 1 + packed index, negative where the Friedel mate is stored; 0 for none."""
     radius = disc.radius
     table = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.int64)
@@ -250,8 +254,8 @@ def _index_pairs(disc: HalfDisc) -> np.ndarray:
     return table
 
 
-def _overlap(masks: Tensor | None, count: int) -> np.ndarray:
-    """M₂(d) / n² for d = (dy, dx) within reach, (m, d, 2 d) float32, real and imaginary parts in turn."""
+def _overlap(masks: Float[Tensor, "m y x"] | None, count: int) -> Float32[np.ndarray, "m d 2*d"]:
+    """M₂(d) / n² for d = (dy, dx) within reach, real and imaginary parts in turn."""
     if masks is None:
         return np.repeat(np.array([[[1, 0]]], dtype=np.float32), count, axis=0)
     size = masks.shape[-1]

@@ -13,6 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from jaxtyping import Complex, Float, Int
 from torch import Tensor
 
 from cryobench._threads import run_parts
@@ -27,8 +28,10 @@ ROUNDS = 20
 """Most iterations of the prior (published: 20)."""
 
 
-def first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, size: int) -> np.ndarray:
-    """(c, s) noise over prior power of each column: the outer products of noise and of the mean's prior."""
+def first_prior(
+    frequencies: Int[np.ndarray, "c 3"], prior: Float[np.ndarray, "s"], noise: Float[np.ndarray, "r"], size: int
+) -> Float[np.ndarray, "c s"]:
+    """Noise over prior power of each column: the outer products of noise and of the mean's prior."""
     shells = np.minimum(np.floor(np.sqrt((frequencies**2).sum(axis=1)) + 0.5).astype(int), size // 2)
     power = np.concatenate([noise, np.repeat(noise[-1:], size // 2 + 1 - len(noise))])
     ratio = power / np.maximum(prior, 1e-30)
@@ -36,20 +39,25 @@ def first_prior(frequencies: np.ndarray, prior: np.ndarray, noise: np.ndarray, s
 
 
 def solve_columns(
-    sums: ColumnSums, initial: np.ndarray, mask: Tensor, gridding: Tensor, *, radius: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Real volumes (2 c, v) of the columns inside a mask, and the FSC (c, s) of their half-sets.
+    sums: ColumnSums,
+    initial: Float[np.ndarray, "c s"],
+    mask: Float[Tensor, "z y x"],
+    gridding: Float[Tensor, "z y x"],
+    *,
+    radius: int,
+) -> tuple[Float[np.ndarray, "2*c v"], Float[np.ndarray, "c s"]]:
+    """Real volumes of the columns inside a mask, and the FSC of their half-sets.
 
     Parameters
     ----------
     sums
         B and H of c columns.
     initial
-        (c, s) first R of each column and shell.
+        First R of each column and shell.
     mask
-        (z, y, x); volumes are multiplied by it and returned at its v positive voxels.
+        Volumes are multiplied by it and returned at its v positive voxels.
     gridding
-        (z, y, x) correction by which inserted volumes are divided.
+        Correction by which inserted volumes are divided.
     radius
         Last inserted shell.
     """
@@ -73,21 +81,26 @@ def solve_columns(
             real = ifft_volume(spectra, size).flatten(1)[:, inside] * factor
             volumes[2 * column : 2 * column + 2] = real.numpy()
 
-    bounds = np.linspace(0, count, min(count, 4) + 1).astype(int)
+    bounds = np.linspace(0, count, min(count, 4) + 1).astype(int).tolist()
     run_parts(solve, list(pairwise(bounds)))
     return volumes, curves
 
 
 def iterate_prior_by_sums(
-    top: np.ndarray, bottom: np.ndarray, shells: np.ndarray, weights: np.ndarray, prior: np.ndarray, rounds: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """R (s,) after a number of rounds from ``prior``, and the last FSC (s,): reference for tests of the kernel.
+    top: Complex[np.ndarray, "half part v"],
+    bottom: Float[np.ndarray, "half v"],
+    shells: Int[np.ndarray, "v"],
+    weights: Float[np.ndarray, "v"],
+    prior: Float[np.ndarray, "s"],
+    rounds: int,
+) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"]]:
+    """R after a number of rounds from ``prior``, and the last FSC: reference for tests of the kernel.
 
-    ``top`` (half, part, v), ``bottom`` (half, v), ``shells`` and ``weights`` (v,) of the entries.
+    ``shells`` and ``weights`` are those of the entries.
     """
     prior, curve = prior.copy(), np.zeros(len(prior))
 
-    def over_shells(values: np.ndarray) -> np.ndarray:
+    def over_shells(values: Float[np.ndarray, "v"]) -> Float[np.ndarray, "s"]:
         return np.bincount(shells, weights=weights * values, minlength=len(prior))[: len(prior)]
 
     within = shells < len(prior)

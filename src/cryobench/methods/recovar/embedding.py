@@ -10,6 +10,7 @@ least residual plus prior. Without regularisation Λ⁻¹ = 0 and P = G'.
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
@@ -28,8 +29,8 @@ def embed(
     passes: Passes,
     mean_ft: FourierVolume,
     basis_ft: FourierVolume,
-    variances: np.ndarray,
-    noise: np.ndarray,
+    variances: Float[np.ndarray, "k"],
+    noise: Float[np.ndarray, "s"],
     dimensions: tuple[int, ...],
     *,
     fit_contrast: bool,
@@ -49,8 +50,8 @@ def _embed(
     spectra: PosedSpectra,
     mean_ft: FourierVolume,
     basis_ft: FourierVolume,
-    variances: np.ndarray,
-    noise: np.ndarray,
+    variances: Float[np.ndarray, "k"],
+    noise: Float[np.ndarray, "s"],
     dimensions: tuple[int, ...],
     fit_contrast: bool,
 ) -> tuple[Sums, Rows]:
@@ -85,9 +86,12 @@ def _embed(
 
 
 def _solve(
-    products: tuple[Tensor, Tensor, Tensor], matches: tuple[Tensor, Tensor], prior: Tensor, contrasts: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Latents (m, d), precisions (m, d, d), contrasts (m,) and gains in log-likelihood (m,) of a batch."""
+    products: tuple[Float[Tensor, "m d d"], Float[Tensor, "m d"], Float[Tensor, "m"]],
+    matches: tuple[Float[Tensor, "m d"], Float[Tensor, "m"]],
+    prior: Float[Tensor, "d d"],
+    contrasts: Float[Tensor, "c"],
+) -> tuple[Float[Tensor, "m d"], Float[Tensor, "m d d"], Float[Tensor, "m"], Float[Tensor, "m"]]:
+    """Latents, precisions, contrasts and gains in log-likelihood of a batch."""
     gram, with_mean, mean_power = products
     match, mean_match = matches
     d = gram.shape[-1]

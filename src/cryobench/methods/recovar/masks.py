@@ -10,6 +10,7 @@ neighbouring entries is then no longer independent: for noise whose power σ² v
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from jaxtyping import Complex, Float
 from torch import Tensor
 
 from cryobench.data import Particles
@@ -29,9 +30,9 @@ _FULL_DEPTH = 3.0
 
 
 def choose_masks(
-    particles: Particles, settings: RecovarSettings, mean: Tensor
-) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Mask and dilated mask (z, y, x) in [0, 1], with a soft edge of 3 px, and notes for the user.
+    particles: Particles, settings: RecovarSettings, mean: Float[Tensor, "z y x"]
+) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"], tuple[str, ...]]:
+    """Mask and dilated mask in [0, 1], with a soft edge of 3 px, and notes for the user.
 
     ``mean`` is the mean volume, from which a mask is made if the settings request it. ValueError if a mask is
     empty within the largest sphere of the box.
@@ -66,27 +67,27 @@ class MaskedImages:
     disc: HalfDisc
 
     @staticmethod
-    def of(mask: Tensor, disc: HalfDisc) -> "MaskedImages":
-        """From a mask (z, y, x) in [0, 1]."""
+    def of(mask: Float[Tensor, "z y x"], disc: HalfDisc) -> "MaskedImages":
+        """From a mask in [0, 1]."""
         return MaskedImages(volume_to_fourier(mask), disc)
 
-    def project(self, rotations: Tensor) -> Tensor:
-        """Image masks (m, y, x) in [0, 1]."""
+    def project(self, rotations: Float[Tensor, "m 3 3"]) -> Float[Tensor, "m y x"]:
+        """Image masks in [0, 1]."""
         depth = ifft_images(extract_slices(self.mask_ft, rotations), self.disc.box_size)
         return (depth / _FULL_DEPTH).clamp(0, 1)
 
-    def apply(self, packed: Tensor, masks: Tensor) -> Tensor:
-        """Packed spectra (m, p) of the images multiplied by masks (m, y, x)."""
+    def apply(self, packed: Complex[Tensor, "m p"], masks: Float[Tensor, "m y x"]) -> Complex[Tensor, "m p"]:
+        """Packed spectra of the images multiplied by masks."""
         return self.disc.from_images(self.disc.to_images(packed) * masks)
 
 
 def masked_residuals(
-    spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor | None
-) -> Iterator[tuple[Posed, Tensor | None]]:
+    spectra: PosedSpectra, mean_ft: FourierVolume, mask: Float[Tensor, "z y x"] | None
+) -> Iterator[tuple[Posed, Float[Tensor, "m y x"] | None]]:
     """Batches of a shard whose data are the residuals from the mean times the image masks (m, y, x), with these
     masks.
 
-    ``mask`` (z, y, x) is projected to make these; None for whole images, without masks.
+    ``mask`` is projected to make these; None for whole images, without masks.
     """
     disc, mean_ft = spectra.disc, mean_ft.to(spectra.device)
     window = None if mask is None else MaskedImages.of(mask.to(spectra.device), disc)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
@@ -37,13 +38,15 @@ class HalfSetMean:
         return volume_to_fourier(self.volume, padding=PADDING)
 
     @property
-    def prior(self) -> np.ndarray:
+    def prior(self) -> Float[np.ndarray, "s"]:
         """(n // 2 + 1,) power τ² of the mean in each shell, in the volumes' unit."""
         return signal_to_noise(self.fsc) / np.maximum(self.weight / 2, 1e-30)
 
 
-def estimate_mean(passes: Passes, halves: np.ndarray, noise: np.ndarray, sphere: Tensor) -> HalfSetMean:
-    """Mean of particles in half-sets (n,) 0 or 1 with noise power (radius + 1,); volumes times ``sphere``."""
+def estimate_mean(
+    passes: Passes, halves: Int[np.ndarray, "n"], noise: Float[np.ndarray, "s"], sphere: Float[Tensor, "z y x"]
+) -> HalfSetMean:
+    """Mean of particles in half-sets, 0 or 1, with noise power (radius + 1,); volumes times ``sphere``."""
     own = np.eye(2, dtype=np.float32)[halves]
     sums = sum_classes(passes, own, noise, threshold=0.5, padding=PADDING)
     numerator, weight = (total.to("cpu") for total in sums.totals())

@@ -49,7 +49,7 @@ def estimate_noise_outside(
     return np.where(noise > 0, noise, passes.mean_power / 10), inside
 
 
-def _measure(spectra: PosedSpectra, mean_ft: FourierVolume, mask: Tensor) -> tuple[Sums, Rows]:
+def _measure(spectra: PosedSpectra, mean_ft: FourierVolume, mask: Float[Tensor, "z y x"]) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     window = MaskedImages.of(mask.to(device), disc)
     mean_ft = mean_ft.to(device)
@@ -78,7 +78,7 @@ def bound_noise(
 
 
 def _measure_fits(
-    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: Float[np.ndarray, "s"]
 ) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
@@ -103,7 +103,7 @@ def _measure_fits(
     return {"power": power, "freedom": freedom}, {}
 
 
-def _normalise(power: np.ndarray, window: Tensor, disc: HalfDisc) -> np.ndarray:
+def _normalise(power: Float[np.ndarray, "s"], window: Float[Tensor, "y h"], disc: HalfDisc) -> Float[np.ndarray, "s"]:
     """Mean power of each shell relative to that of windowed white noise of power one within the disc."""
     size = disc.box_size
     within = disc.to_images(torch.ones(1, len(disc.index), dtype=torch.complex128))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.data import Particles
@@ -76,14 +77,14 @@ class ModelEstimate:
             mask, dilated, _ = choose_masks(self.particles, settings, mean.volume)
             mean_ft = mean.spectrum()
 
-            def find_noise() -> dict[str, np.ndarray]:
+            def find_noise() -> dict[str, Float[np.ndarray, "s"]]:
                 return {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]}
 
             noise = kept.take("noise", find_noise)["noise"]
             task.advance()
             window = dilated if settings.mask_images else None
 
-            def find_frequencies() -> dict[str, np.ndarray]:
+            def find_frequencies() -> dict[str, Int[np.ndarray, "c 3"]]:
                 return {"frequencies": self._choose_columns(mean_ft, window, noise)}
 
             frequencies = kept.take("frequencies", find_frequencies)["frequencies"]
@@ -100,7 +101,9 @@ class ModelEstimate:
         sphere = make_largest_sphere(self.passes.disc.box_size)
         return pack_state(estimate_mean(self.passes, self.halves, white, sphere))[0]
 
-    def _choose_columns(self, mean_ft: FourierVolume, window: Tensor | None, noise: np.ndarray) -> np.ndarray:
+    def _choose_columns(
+        self, mean_ft: FourierVolume, window: Float[Tensor, "z y x"] | None, noise: Float[np.ndarray, "s"]
+    ) -> Int[np.ndarray, "c 3"]:
         variance, weight = estimate_variance(self.passes, mean_ft, window, noise, self.halves)
         return choose_columns(
             variance,
@@ -112,9 +115,14 @@ class ModelEstimate:
         )
 
     def _find_columns(
-        self, frequencies: np.ndarray, mean: HalfSetMean, window: Tensor | None, mask: Tensor, noise: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Regularised columns as real volumes (2 c, v) inside the mask, and their FSC (c, s).
+        self,
+        frequencies: Int[np.ndarray, "c 3"],
+        mean: HalfSetMean,
+        window: Float[Tensor, "z y x"] | None,
+        mask: Float[Tensor, "z y x"],
+        noise: Float[np.ndarray, "r"],
+    ) -> tuple[Float[np.ndarray, "2*c v"], Float[np.ndarray, "c s"]]:
+        """Regularised columns as real volumes inside the mask, and their FSC.
 
         As many as fit are computed at once. Each is kept separately: a run resumed with another budget reuses all
         that are done.
@@ -147,7 +155,11 @@ class ModelEstimate:
         return volumes, curves
 
     def _find_components(
-        self, columns: np.ndarray, mean: HalfSetMean, mask: Tensor, noise: np.ndarray
+        self,
+        columns: Float[np.ndarray, "c v"],
+        mean: HalfSetMean,
+        mask: Float[Tensor, "z y x"],
+        noise: Float[np.ndarray, "s"],
     ) -> dict[str, np.ndarray]:
         """Leading components inside the mask (k, v), variances of all, and the noise bounded by them."""
         leading = max(self.settings.dimensions)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.data import (
     Components,
@@ -56,7 +57,7 @@ class Recovar(Method[RecovarSettings]):
         "density_dimensions": 1,
     }
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """As ``Method.estimate``. Every finished step and volume is kept in the checkpoint.
 
         ``model`` holds the arrays of the decoder, and mean, components, variances, noise, half-sets, the columns,
@@ -101,9 +102,9 @@ class Recovar(Method[RecovarSettings]):
     def _fit(
         self,
         particles: Particles,
-        halves: np.ndarray,
+        halves: Int[np.ndarray, "n"],
         plan: Plan,
-        contrasts: np.ndarray | None,
+        contrasts: Float[np.ndarray, "n"] | None,
         context: RunContext,
         name: str,
     ) -> tuple[PrincipalModel, dict[str, np.ndarray]]:
@@ -125,10 +126,10 @@ class Recovar(Method[RecovarSettings]):
     def _model_arrays(
         self,
         model: PrincipalModel,
-        halves: np.ndarray,
+        halves: Int[np.ndarray, "n"],
         plan: Plan,
         embeddings: dict[str, np.ndarray],
-        contrasts: np.ndarray | None,
+        contrasts: Float[np.ndarray, "n"] | None,
     ) -> dict[str, np.ndarray]:
         arrays = {
             "mean": model.mean.volume.numpy(),

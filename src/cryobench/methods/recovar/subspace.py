@@ -65,7 +65,7 @@ def project_covariance(
 
 
 def _sum_moments(
-    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: np.ndarray
+    spectra: PosedSpectra, mean_ft: FourierVolume, basis_ft: FourierVolume, noise: Float[np.ndarray, "s"]
 ) -> tuple[Sums, Rows]:
     k, device = basis_ft.n_volumes, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
@@ -105,7 +105,7 @@ def solve_moments(moments: Float[Tensor, "m m"], right: Float[Tensor, "k k"]) ->
         found = torch.cholesky_solve(wanted[:, None], torch.linalg.cholesky(system))[:, 0]
     else:
 
-        def apply(vector: np.ndarray) -> np.ndarray:
+        def apply(vector: Float[np.ndarray, "m"]) -> Float[np.ndarray, "m"]:
             return (system @ torch.from_numpy(vector).float()).double().numpy() + ridge * vector
 
         operator = LinearOperator((len(system),) * 2, apply, dtype=np.float64)  # pyright: ignore[reportCallIssue]

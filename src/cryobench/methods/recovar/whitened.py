@@ -78,6 +78,6 @@ def whitened_data(
     return torch.view_as_real(values * whitening(disc, noise).to(values.device)).flatten(-2)
 
 
-def whitened_products(rows: Float[Tensor, "m p2 k"], *data: Tensor) -> list[Tensor]:
-    """G (m, k, k) = Xᵀ X of rows (m, 2 p, k), and b (m, k) = Xᵀ d of each of the data (m, 2 p)."""
+def whitened_products(rows: Float[Tensor, "m p2 k"], *data: Float[Tensor, "m p2"]) -> list[Float[Tensor, "m k ..."]]:
+    """G (m, k, k) = Xᵀ X of rows, and b (m, k) = Xᵀ d of each of the data."""
     return [rows.mT @ rows, *((rows.mT @ each[..., None])[..., 0] for each in data)]

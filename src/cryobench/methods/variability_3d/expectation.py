@@ -67,13 +67,13 @@ class Fit:
     """(m, y, h) C² / σ², to insert."""
 
 
-def fit_particles(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
-    """Latents and scales of particles, from initial scales (m,); ``disc`` is that of the model's box."""
+def fit_particles(batch: Posed, scales: Float[Tensor, "m"], model: VariabilityModel, disc: HalfDisc) -> Fit:
+    """Latents and scales of particles, from initial scales; ``disc`` is that of the model's box."""
     body = _fit_compiled if batch.data.device.type == "cpu" else fit_by_slices
     return body(batch, scales, model, disc)
 
 
-def _fit_compiled(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
+def _fit_compiled(batch: Posed, scales: Float[Tensor, "m"], model: VariabilityModel, disc: HalfDisc) -> Fit:
     n, k, size = len(batch), model.n_components, disc.box_size
     layout, values = model.volumes.layout, model.volumes.values.contiguous()
     kernel = compile_linear_fit(k)
@@ -119,7 +119,7 @@ def _fit_compiled(batch: Posed, scales: Tensor, model: VariabilityModel, disc: H
     )
 
 
-def fit_by_slices(batch: Posed, scales: Tensor, model: VariabilityModel, disc: HalfDisc) -> Fit:
+def fit_by_slices(batch: Posed, scales: Float[Tensor, "m"], model: VariabilityModel, disc: HalfDisc) -> Fit:
     """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
     device, k = batch.data.device, model.n_components
     predicted = predict_images(model.volumes, batch, disc)
@@ -166,17 +166,19 @@ def second_moments(latents: Float[Tensor, "m k"]) -> Float[Tensor, "m k*(k+1)//2
     return latents[:, first] * latents[:, second]
 
 
-def fit_and_sum(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray) -> tuple[Sums, Rows]:
+def fit_and_sum(spectra: PosedSpectra, model: VariabilityModel, scales: Float[np.ndarray, "n"]) -> tuple[Sums, Rows]:
     """One pass of both steps over a shard: latents and scales, and the sums of the normal equations of V."""
     return _pass(spectra, model, scales, sums=True)
 
 
-def fit_only(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray) -> tuple[Sums, Rows]:
+def fit_only(spectra: PosedSpectra, model: VariabilityModel, scales: Float[np.ndarray, "n"]) -> tuple[Sums, Rows]:
     """The expectation step only, with the precision of every latent."""
     return _pass(spectra, model, scales, sums=False)
 
 
-def _pass(spectra: PosedSpectra, model: VariabilityModel, scales: np.ndarray, *, sums: bool) -> tuple[Sums, Rows]:
+def _pass(
+    spectra: PosedSpectra, model: VariabilityModel, scales: Float[np.ndarray, "n"], *, sums: bool
+) -> tuple[Sums, Rows]:
     k, n = model.n_components, len(spectra)
     disc = HalfDisc(model.volumes.box_size, spectra.disc.radius)
     totals = MomentAccumulator(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.fourier import fourier_crop, fourier_pad
@@ -51,7 +52,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
     band
         Frequencies of the components.
     region
-        (z, y, x) mask of the components.
+        Mask of the components.
     settings, seed
         Settings and seed of the run.
     """
@@ -68,7 +69,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         passes: Passes,
         mean: VariabilityMean,
         band: Band,
-        region: Tensor,
+        region: Float[Tensor, "z y x"],
         settings: Variability3DSettings,
         seed: int,
     ) -> None:
@@ -115,8 +116,8 @@ class VariabilityIteration(Iteration[VariabilityState]):
             stop=f"converged: the objective rose by less than {least:g} of itself" if settled else None,
         )
 
-    def finish(self, state: VariabilityState, done: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """The model's arrays and the latents (n, k), under the final components."""
+    def finish(self, state: VariabilityState, done: int) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "n k"]]:
+        """The model's arrays and the latents, under the final components."""
         _, rows = self._passes.run(fit_only, self._model(state, done), own=[state.scales])
         deviations = np.sqrt(state.variances)
         latents = rows["latents"] * deviations
@@ -138,7 +139,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         }
         return model, (latents @ turn / root).astype(np.float32)
 
-    def _scaled(self, state: VariabilityState) -> Tensor:
+    def _scaled(self, state: VariabilityState) -> Float[Tensor, "k z y x"]:
         """Components times the standard deviations of their latents."""
         deviations = torch.from_numpy(np.sqrt(state.variances)).float().to(self.device)
         return state.components * deviations[:, None, None, None]
@@ -149,7 +150,7 @@ class VariabilityIteration(Iteration[VariabilityState]):
         fits_scale = settings.particle_scale == "fitted" and done >= _HELD * settings.n_iterations
         return VariabilityModel(volume_to_fourier(stack), state.noise, settings.regularisation, fits_scale)
 
-    def _judge(self, sums: Mapping[str, Any], fitted: np.ndarray) -> tuple[float, np.ndarray]:
+    def _judge(self, sums: Mapping[str, Any], fitted: Float[np.ndarray, "s"]) -> tuple[float, Float[np.ndarray, "s"]]:
         """Objective of the compared model, and its residual noise."""
         entries = len(self._passes) * self._passes.disc.shell_weights
         residual = sums["power"] / entries

@@ -15,7 +15,7 @@ convergence. τ²_k is the power of F_k in excess of its noise, shell by shell, 
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Complex, Float, Num
 from torch import Tensor
 
 from cryobench.fourier import fft_volume, frequency_grid, hermitian_weights, ifft_volume
@@ -64,16 +64,20 @@ def multiply_voxels(moments: Float[Tensor, "v t"], values: Num[Tensor, "v k"]) -
 
 
 def estimate_components(
-    left_over: Tensor, moments: Tensor, former: Tensor, mask: Tensor, band: tuple[float, float]
-) -> tuple[Tensor, np.ndarray]:
-    """Components (k, z, y, x) in a mask and a band, and their degrees of freedom.
+    left_over: Complex[Tensor, "z y h k"],
+    moments: Float[Tensor, "z y h t"],
+    former: Float[Tensor, "k z y x"],
+    mask: Float[Tensor, "z y x"],
+    band: tuple[float, float],
+) -> tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "s"]]:
+    """Components in a mask and a band, and their degrees of freedom.
 
     Parameters
     ----------
     left_over, moments
-        E (z, y, h, k) and T (z, y, h, k (k + 1) / 2) from ``MomentAccumulator.half_spectra``.
+        E and T, the latter k (k + 1) / 2 for each entry, from ``MomentAccumulator.half_spectra``.
     former
-        (k, z, y, x) V', or zeros if E was summed without them.
+        V', or zeros if E was summed without them.
     mask
         (z, y, x).
     band
@@ -96,7 +100,7 @@ def estimate_components(
     right = left_over.flatten(0, 2)[inside].to(torch.complex128) + multiply_voxels(left, carried)
     weight = left[:, diagonal]
 
-    def over_shells(values: Tensor) -> Tensor:
+    def over_shells(values: Float[Tensor, "v k"]) -> Float[Tensor, "s k"]:
         total = torch.zeros(int(np.ceil(band[1])) + 2, k, dtype=torch.float64, device=values.device)
         return total.index_add_(0, shells, values * count[:, None])
 
@@ -126,8 +130,8 @@ def cut_band(volumes: Float[Tensor, "k z y x"], band: tuple[float, float]) -> Fl
     return torch.stack([ifft_volume(fft_volume(volume) * keeps, size) for volume in volumes])
 
 
-def _radii(size: int, device: torch.device) -> Tensor:
-    """|k| in index units of every entry (z, y, h) of a half-spectrum."""
+def _radii(size: int, device: torch.device) -> Float[Tensor, "z y h"]:
+    """|k| in index units of every entry of a half-spectrum."""
     return torch.linalg.vector_norm(frequency_grid(size, 3, pixel_size=1 / size, device=device), dim=-1)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, volume_to_fourier
@@ -31,8 +31,8 @@ class VariabilityMean:
     """(s,) FSC of the volumes from two halves of the particles."""
 
 
-def estimate_mean(passes: Passes, halves: np.ndarray, mask: Tensor) -> VariabilityMean:
-    """Regularised back-projection of all particles and of each half (n,) 0 or 1, in a mask; and the noise."""
+def estimate_mean(passes: Passes, halves: Int[np.ndarray, "n"], mask: Float[Tensor, "z y x"]) -> VariabilityMean:
+    """Regularised back-projection of all particles and of each half, 0 or 1, in a mask; and the noise."""
     sums = sum_classes(passes, np.eye(2, dtype=np.float32)[halves], passes.mean_power)
     halved, _ = solve_volumes(sums, mask=mask)
     numerator, weight = (
@@ -72,7 +72,9 @@ def correct_noise(
     return np.maximum(residual / np.maximum(left, 0.25), _LEAST_NOISE * passes.mean_power[: len(residual)])
 
 
-def _sum_left_over(spectra: PosedSpectra, volume_ft: FourierVolume, noise: np.ndarray) -> tuple[Sums, Rows]:
+def _sum_left_over(
+    spectra: PosedSpectra, volume_ft: FourierVolume, noise: Float[np.ndarray, "s"]
+) -> tuple[Sums, Rows]:
     """Back-projection of the residuals from a volume, in units of the noise."""
     sums = ClassSums(spectra, 1, noise)
     for batch in spectra.batches():

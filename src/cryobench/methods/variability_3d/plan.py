@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.compute import Compute
@@ -35,7 +36,7 @@ class Band:
 
 
 def choose_band(
-    particles: Particles, settings: Variability3DSettings, half_set_fsc: np.ndarray | None = None
+    particles: Particles, settings: Variability3DSettings, half_set_fsc: Float[np.ndarray, "s"] | None = None
 ) -> tuple[Band, tuple[str, ...]]:
     """Band of the components, and a note where no filter resolution was given.
 
@@ -69,8 +70,10 @@ def choose_band(
     return Band(radius, lowest, min(size, 2 * radius + 2)), notes
 
 
-def find_regions(particles: Particles, dilation: float, device: str) -> tuple[Tensor, Tensor, tuple[str, ...]]:
-    """Soft masks (z, y, x) of the mean and of the components on a device, with notes.
+def find_regions(
+    particles: Particles, dilation: float, device: str
+) -> tuple[Float[Tensor, "z y x"], Float[Tensor, "z y x"], tuple[str, ...]]:
+    """Soft masks of the mean and of the components on a device, with notes.
 
     The mean is kept within the largest sphere of the box, components within the data set's mask, dilated by
     ``dilation`` Å. ValueError if that mask is empty.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.data import Components, HalfSetFsc, Particles, Reconstruction
@@ -29,7 +30,7 @@ class Variability3D(Method[Variability3DSettings]):
     }
     small: ClassVar[Mapping[str, Any]] = {"n_components": 2, "n_iterations": 5}
 
-    def estimate(self, particles: Particles, queries: np.ndarray, context: RunContext) -> Reconstruction:
+    def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) along components of unit norm; the volume at a latent is mean + Σ z_k V_k.
 
         ``model`` holds mean (z, y, x), components (k, z, y, x), variances (k,), noise (radius + 1,), half_sets (n,),
@@ -85,8 +86,8 @@ class Variability3D(Method[Variability3DSettings]):
     def _find_mean(
         self,
         particles: Particles,
-        halves: np.ndarray,
-        sphere: Tensor,
+        halves: Int[np.ndarray, "n"],
+        sphere: Float[Tensor, "z y x"],
         box_size: int,
         checkpoint: Checkpoint,
         context: RunContext,

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.imaging.ctf import Ctf
 from cryobench.io.programs.ctf_table import read_ctf_table
@@ -18,7 +19,7 @@ from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import IndexedStream, stream
 
 
-def draw_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> Ctf:
+def draw_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]) -> Ctf:
     """True CTF parameters of these particles, from the distribution or the table, with their B factors.
 
     Raises
@@ -37,7 +38,7 @@ def draw_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] |
     return replace(drawn, b_factor=np.maximum(0.0, settings.b_factor + settings.b_factor_deviation * normal))
 
 
-def draw_given_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> Ctf:
+def draw_given_ctf(settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]) -> Ctf:
     """CTF parameters as given to methods: one normal error for both defoci, another for their angle."""
     true = draw_ctf(settings, seed, particles)
     if settings.defocus_error == 0 and settings.astigmatism_angle_error_deg == 0:
@@ -65,7 +66,7 @@ def check_ctf_table(settings: SimulationSettings, n_particles: int) -> None:
         )
 
 
-def _draw_from_law(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> Ctf:
+def _draw_from_law(settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]) -> Ctf:
     low, high = settings.defocus_min, settings.defocus_max
     defocus = np.empty(len(particles))
     difference = np.empty(len(particles))
@@ -96,7 +97,7 @@ def _draw_from_law(settings: SimulationSettings, seed: int, particles: Sequence[
     )
 
 
-def _draw_from_table(path: Path, settings: SimulationSettings, seed: int, particles: np.ndarray) -> Ctf:
+def _draw_from_table(path: Path, settings: SimulationSettings, seed: int, particles: Int[np.ndarray, "n"]) -> Ctf:
     """Rows of the table, each once: particle i gets row p[i] of a permutation p, a new one for each pass."""
     table = _read(path)
     check_ctf_table(settings, int(particles.max(initial=0)) + 1)
@@ -114,5 +115,5 @@ def _read(path: Path) -> Ctf:
 
 
 @lru_cache(maxsize=4)
-def _permutation(seed: int, index: int, length: int) -> np.ndarray:
+def _permutation(seed: int, index: int, length: int) -> Int[np.ndarray, "m"]:
     return stream(seed, "CTF table", index).permutation(length)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.recipes.settings import SimulationSettings
@@ -20,8 +21,10 @@ class Junk(IntEnum):
     PAIR = 3
 
 
-def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(n,) ``Junk`` of each particle: independent draws with the fractions of the settings."""
+def draw_junk(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
+) -> Int[np.ndarray, "n"]:
+    """``Junk`` of each particle: independent draws with the fractions of the settings."""
     if settings.junk_fraction == 0:
         return np.zeros(len(particles), dtype=np.int64)
     streams = IndexedStream(seed, "junk")
@@ -31,9 +34,9 @@ def draw_junk(settings: SimulationSettings, seed: int, particles: Sequence[int] 
 
 
 def draw_neighbours(
-    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
-    """Second particles of pairs: uniform rotations, and the displacement (n, 2) in Å from the first.
+    """Second particles of pairs: uniform rotations, and the displacement in Å from the first.
 
     The displacement has the length ``pair_distance`` and a uniform direction in the image.
     """

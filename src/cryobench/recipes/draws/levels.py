@@ -7,22 +7,29 @@ signal-to-noise ratio stays as requested.
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import IndexedStream
 
 
-def draw_contrast(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(n,) factor of each particle's signal."""
+def draw_contrast(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n"]:
+    """Factor of each particle's signal."""
     return _draw(settings.contrast_deviation, seed, "contrast", particles)
 
 
-def draw_noise_level(settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(n,) factor of each particle's noise."""
+def draw_noise_level(
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n"]:
+    """Factor of each particle's noise."""
     return _draw(settings.noise_deviation, seed, "noise level", particles)
 
 
-def _draw(deviation: float, seed: int, purpose: str, particles: Sequence[int] | np.ndarray) -> np.ndarray:
+def _draw(
+    deviation: float, seed: int, purpose: str, particles: Sequence[int] | Int[np.ndarray, "n"]
+) -> Float[np.ndarray, "n"]:
     if deviation == 0:
         return np.ones(len(particles))
     streams = IndexedStream(seed, purpose)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
 from cryobench._types import RotationArray, ShiftArray
@@ -15,9 +16,9 @@ _TABLE = 20_001
 
 
 def draw_poses(
-    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
-    """True rotations (n, 3, 3) and shifts (n, 2) in Å of these particles.
+    """True rotations and shifts, in Å, of these particles.
 
     Rotations are uniform over SO(3), or have viewing directions d (in the frame of the structure) with density
     ∝ exp(κ a·d) (von Mises-Fisher) or exp(κ (a·d)²) (Watson) about the axis a, and a uniform in-plane angle.
@@ -40,7 +41,7 @@ def draw_poses(
 
 
 def draw_given_poses(
-    settings: SimulationSettings, seed: int, particles: Sequence[int] | np.ndarray
+    settings: SimulationSettings, seed: int, particles: Sequence[int] | Int[np.ndarray, "n"]
 ) -> tuple[RotationArray, ShiftArray]:
     """Poses as given to methods: the true ones with normal errors about each axis of each particle."""
     rotations, shifts = draw_poses(settings, seed, particles)
@@ -54,7 +55,7 @@ def draw_given_poses(
     return turns @ rotations, shifts + settings.shift_error * errors[:, 3:]
 
 
-def _prefer(unit: np.ndarray, settings: SimulationSettings) -> RotationArray:
+def _prefer(unit: Float[np.ndarray, "n 3"], settings: SimulationSettings) -> RotationArray:
     """Rotations from three uniform numbers: the cosine to the axis, the angle about it, the in-plane angle."""
     cosine = np.linspace(-1, 1, _TABLE)
     power = 1 if settings.orientation == "von Mises-Fisher" else 2

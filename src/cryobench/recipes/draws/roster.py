@@ -1,13 +1,14 @@
 """Assignment of particles to states, images per state, and the query particles."""
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import stream
 
 
-def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int) -> np.ndarray:
-    """(states,) images of each state, the total unchanged, made unequal by ``population_ratio``.
+def set_populations(counts: Int[np.ndarray, "k"], settings: SimulationSettings, seed: int) -> Int[np.ndarray, "k"]:
+    """Images of each state, the total unchanged, made unequal by ``population_ratio``.
 
     The factors run geometrically from 1 to the ratio over the states in random order; remainders of rounding
     down go to the largest fractions. Every state keeps at least one image.
@@ -35,13 +36,13 @@ def set_populations(counts: np.ndarray, settings: SimulationSettings, seed: int)
     return 1 + extra
 
 
-def assign_states(counts: np.ndarray, settings: SimulationSettings, seed: int) -> np.ndarray:
-    """(n,) state of each particle. Shuffled by default, so that a particle's index in the table reveals nothing."""
+def assign_states(counts: Int[np.ndarray, "k"], settings: SimulationSettings, seed: int) -> Int[np.ndarray, "n"]:
+    """State of each particle. Shuffled by default, so that a particle's index in the table reveals nothing."""
     states = np.repeat(np.arange(len(counts)), counts)
     return states if settings.order == "by state" else stream(seed, "order").permutation(states)
 
 
-def choose_queries(states: np.ndarray, n_queries: int) -> np.ndarray:
+def choose_queries(states: Int[np.ndarray, "n"], n_queries: int) -> Int[np.ndarray, "q"]:
     """Query particles, in the order of the table: every N // n-th of the particles sorted by state.
 
     Particles of state −1 (junk) are never queries. This is the benchmark's choice; when n does not divide N it

@@ -16,8 +16,9 @@ from functools import cached_property
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
-from cryobench._types import ImageArray, ImagesFT, Shifts, Volume
+from cryobench._types import ImageArray, ImagesFT, Rotations, Shifts, Volume
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.complexes import procedural_contaminant
 from cryobench.fourier import crop_with_power, fft_images, ifft_images
@@ -87,7 +88,7 @@ def make_part(job: Job, part: int) -> PartResult:
 
 
 def _make_images(
-    job: Job, projector: Projector, particles: np.ndarray, noise_variance: dict[int, float]
+    job: Job, projector: Projector, particles: Int[np.ndarray, "n"], noise_variance: dict[int, float]
 ) -> Iterator[ImageArray]:
     microscope = Microscope(job)
     for start in range(0, len(particles), job.chunk):
@@ -119,8 +120,8 @@ class Microscope:
         mass = self._job.model(0).mass_with_hydrogens
         return AtomProjector(self._job.settings, [round_positions(procedural_contaminant(round(mass / 1000)))])
 
-    def image(self, projector: Projector, particles: np.ndarray) -> ImagesFT:
-        """(n, y, h): contrast x CTF x shift x (projection + structural noise), protein dark."""
+    def image(self, projector: Projector, particles: Int[np.ndarray, "n"]) -> ImagesFT:
+        """Contrast x CTF x shift x (projection + structural noise), protein dark."""
         settings, seed = self._job.settings, self._job.seed
         rotations, shifts = draw_poses(settings, seed, particles)
         spectra = self._project(projector, particles, torch.from_numpy(rotations.astype(np.float32)))
@@ -135,7 +136,7 @@ class Microscope:
             spectra, draw_ctf(settings, seed, particles), displacements, pixel_size=settings.pixel_size
         )
 
-    def _project(self, projector: Projector, particles: np.ndarray, rotations: torch.Tensor) -> ImagesFT:
+    def _project(self, projector: Projector, particles: Int[np.ndarray, "n"], rotations: Rotations) -> ImagesFT:
         """Centred projections, or the content of junk images."""
         settings, seed = self._job.settings, self._job.seed
         states = self._job.states[particles]
@@ -145,7 +146,7 @@ class Microscope:
             return spectra
         spectra[torch.from_numpy(junk == Junk.NOISE)] = 0
         for row in np.flatnonzero(junk == Junk.WRONG):
-            spectra[row] = self._contaminant.project(np.zeros(1), rotations[row : row + 1])[0]
+            spectra[row] = self._contaminant.project(np.zeros(1, dtype=np.int64), rotations[row : row + 1])[0]
         pairs = np.flatnonzero(junk == Junk.PAIR)
         if len(pairs) == 0:
             return spectra
@@ -186,7 +187,11 @@ def _prepare_states(job: Job, part: int) -> tuple[Projector, list[StateResult]]:
 
 
 def _result(
-    job: Job, state: int, model: AtomicModel, volume: Volume | None = None, power: np.ndarray | None = None
+    job: Job,
+    state: int,
+    model: AtomicModel,
+    volume: Volume | None = None,
+    power: Float[np.ndarray, "s"] | None = None,
 ) -> StateResult:
     variance = job.signal_variance
     if job.settings.noise_level == "structure" and volume is not None and power is not None:
@@ -196,7 +201,7 @@ def _result(
     return StateResult(state, int(job.counts[state]), model.mass_with_hydrogens, variance, noise_variance)
 
 
-def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volume, np.ndarray]:
+def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volume, Float[np.ndarray, "s"]]:
     """Truth volume of a state, and the shell powers on the fine grid before cropping."""
     fine = render(
         model,
@@ -208,7 +213,9 @@ def render_state(model: AtomicModel, settings: SimulationSettings) -> tuple[Volu
     return crop_with_power(fine, settings.box_size)
 
 
-def _expected_variance(volume: Volume, power: np.ndarray, settings: SimulationSettings, ctf: Ctf) -> float:
+def _expected_variance(
+    volume: Volume, power: Float[np.ndarray, "s"], settings: SimulationSettings, ctf: Ctf
+) -> float:
     """Signal variance on the grid of ``snr_pixel_size``, in the unit of the written images."""
     beyond = None
     if settings.snr_pixel_size is not None:

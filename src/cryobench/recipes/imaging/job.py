@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.io.folders.trajectory_volumes import FRAMES_PER_FILE
@@ -93,13 +94,13 @@ class Job:
         """States of a part."""
         return range(part * self.states_per_part, min((part + 1) * self.states_per_part, len(self.counts)))
 
-    def particles_of(self, part: int) -> np.ndarray:
+    def particles_of(self, part: int) -> Int[np.ndarray, "m"]:
         """Selected particles of a part, state by state: the order of its stack."""
         states = self.states_of(part)
         found = self._by_state[self._ends[states.start] : self._ends[states.stop]]
         return found[(found >= self.selection.start) & (found < self.selection.stop)]
 
-    def all_particles_of(self, state: int) -> np.ndarray:
+    def all_particles_of(self, state: int) -> Int[np.ndarray, "m"]:
         """Particles of one state, selected or not."""
         return self._by_state[self._ends[state] : self._ends[state + 1]]
 
@@ -116,11 +117,11 @@ class Job:
         return Path("simulation", f"{part:03d}.json")
 
     @cached_property
-    def _by_state(self) -> np.ndarray:
+    def _by_state(self) -> Int[np.ndarray, "n"]:
         return np.argsort(self.states, kind="stable")
 
     @cached_property
-    def _ends(self) -> np.ndarray:
+    def _ends(self) -> Int[np.ndarray, "_"]:
         return np.append(0, np.cumsum(self.counts))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from cryobench._types import ImagesFT, Rotations
 from cryobench.data import VolumeSource
@@ -60,7 +61,7 @@ def measure_level(job: Job) -> Job:
     return replace(job, signal_variance=variance, structural_deviation=structural)
 
 
-def _project(job: Job, grid: SimulationSettings, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+def _project(job: Job, grid: SimulationSettings, states: Int[np.ndarray, "n"], rotations: Rotations) -> ImagesFT:
     """Projections of the atoms of some states, sorted, on another grid than that of the images."""
     ensemble = job.ensemble
     if isinstance(ensemble, FrameEnsemble):
@@ -126,12 +127,12 @@ def _projector_of(job: Job, state: int, volumes: VolumeSource) -> Projector:
     return SliceProjector(volume_to_fourier(torch.from_numpy(volumes.read(state)), kernel="wide"))
 
 
-def _variances(spectra: torch.Tensor, box_size: int) -> np.ndarray:
+def _variances(spectra: ImagesFT, box_size: int) -> Float[np.ndarray, "n"]:
     return ifft_images(spectra, box_size).numpy().var(axis=(1, 2), dtype=np.float64)
 
 
-def _reach(mask: Mask) -> np.ndarray:
-    """Disc (y, x) with the greatest distance from the centre at which the mask is above one half."""
+def _reach(mask: Mask) -> Float[np.ndarray, "y x"]:
+    """Disc with the greatest distance from the centre at which the mask is above one half."""
     n = mask.values.shape[-1]
     axis = np.arange(n) - n // 2
     radius = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)

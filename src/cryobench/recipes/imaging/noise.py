@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._errors import FormatError
 from cryobench._types import ImageArray, ImagesFT
@@ -21,7 +22,7 @@ def is_white(settings: SimulationSettings) -> bool:
     return settings.noise_exponent == 0 and settings.noise_spectrum is None
 
 
-def noise_power(settings: SimulationSettings, frequencies: np.ndarray) -> np.ndarray:
+def noise_power(settings: SimulationSettings, frequencies: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """Relative power of the noise at spatial frequencies in 1/Å, from the user's table or the formula.
 
     The table is interpolated linearly and extrapolated with its end values.
@@ -49,8 +50,8 @@ def colour_noise(settings: SimulationSettings, white: ImageArray) -> ImagesFT:
     return fft_images(torch.from_numpy(white)) * _amplitude(settings)
 
 
-def _amplitude(settings: SimulationSettings) -> torch.Tensor:
-    """(y, h) factor of white noise; its square has mean 1 over the full grid."""
+def _amplitude(settings: SimulationSettings) -> Float[torch.Tensor, "y h"]:
+    """Factor of white noise; its square has mean 1 over the full grid."""
     power = noise_power(settings, _radii(settings.box_size, settings.pixel_size))
     mean = _total_power(settings, settings.box_size, settings.pixel_size) / settings.box_size**2
     return torch.from_numpy(np.sqrt(power / mean).astype(np.float32))
@@ -61,13 +62,13 @@ def _total_power(settings: SimulationSettings, box_size: int, pixel_size: float)
     return float((power * hermitian_weights(box_size).numpy()).sum())
 
 
-def _radii(box_size: int, pixel_size: float) -> np.ndarray:
+def _radii(box_size: int, pixel_size: float) -> Float[np.ndarray, "y h"]:
     return frequency_grid(box_size, 2, pixel_size=pixel_size).double().norm(dim=-1).numpy()
 
 
 @lru_cache(maxsize=2)
-def _read_spectrum(path: Path) -> np.ndarray:
-    """(m, 2) frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
+def _read_spectrum(path: Path) -> Float[np.ndarray, "m 2"]:
+    """Frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
     try:
         table = np.loadtxt(path, ndmin=2, delimiter="," if path.suffix == ".csv" else None)
     except ValueError as error:

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from cryobench._types import ImagesFT, Rotations
 from cryobench.atoms.model import AtomicModel
@@ -34,7 +35,7 @@ class SliceProjector:
     def __init__(self, volume_ft: FourierVolume) -> None:
         self._volume_ft = volume_ft
 
-    def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+    def project(self, states: Int[np.ndarray, "n"], rotations: Rotations) -> ImagesFT:
         return extract_slices(self._volume_ft, rotations)
 
 
@@ -46,7 +47,7 @@ class AtomProjector:
         self._models = models
         self._first_state = first_state
 
-    def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+    def project(self, states: Int[np.ndarray, "n"], rotations: Rotations) -> ImagesFT:
         spectra = _empty(len(states), self._settings.box_size)
         for state in np.unique(states):
             rows = np.flatnonzero(states == state)
@@ -58,17 +59,22 @@ class AtomProjector:
 
 
 class FrameProjector:
-    """Projections of consecutive frames (m, a, 3), in Å, of one topology, from ``first_state`` on."""
+    """Projections of consecutive frames, in Å, of one topology, from ``first_state`` on."""
 
     def __init__(
-        self, settings: SimulationSettings, topology: AtomicModel, positions: np.ndarray, *, first_state: int = 0
+        self,
+        settings: SimulationSettings,
+        topology: AtomicModel,
+        positions: Float[np.ndarray, "m a 3"],
+        *,
+        first_state: int = 0,
     ) -> None:
         self._settings = settings
         self._layers = make_layers(topology, settings.resolution, settings.solvent_density)
         self._positions = positions
         self._first_state = first_state
 
-    def project(self, states: np.ndarray, rotations: Rotations) -> ImagesFT:
+    def project(self, states: Int[np.ndarray, "n"], rotations: Rotations) -> ImagesFT:
         spectra = _empty(len(states), self._settings.box_size)
         for some in _batches(np.arange(len(states))):
             frames = self._positions[states[some] - self._first_state]
@@ -81,9 +87,12 @@ Projector: TypeAlias = SliceProjector | AtomProjector | FrameProjector
 
 
 def _project(
-    settings: SimulationSettings, positions: np.ndarray, layers: Sequence[Layer], rotations: Rotations
+    settings: SimulationSettings,
+    positions: Float[np.ndarray, "*m a 3"],
+    layers: Sequence[Layer],
+    rotations: Rotations,
 ) -> ImagesFT:
-    """Spectra of atoms (a, 3), or with another conformation in each image, (n, a, 3)."""
+    """Spectra of atoms in one conformation, or with another one in each image."""
     fine = torch.zeros(len(rotations), settings.fine_box_size, settings.fine_box_size)
     for layer in layers:
         fine += project_atoms(
@@ -99,7 +108,7 @@ def _project(
     return fft_images(images) * _disc(settings.box_size)
 
 
-def _batches(rows: np.ndarray) -> list[np.ndarray]:
+def _batches(rows: Int[np.ndarray, "n"]) -> list[Int[np.ndarray, "_"]]:
     """Batches of rows, small enough for the fine grid to stay in cache."""
     return [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
 
@@ -109,6 +118,6 @@ def _empty(n: int, box_size: int) -> ImagesFT:
 
 
 @lru_cache(maxsize=2)
-def _disc(box_size: int) -> torch.Tensor:
+def _disc(box_size: int) -> Float[torch.Tensor, "y h"]:
     radius = frequency_grid(box_size, 2).norm(dim=-1) * box_size
     return (radius <= (box_size - 1) // 2 + 1e-3).float()

@@ -11,6 +11,7 @@ package: a protein joins with the rRNA that it binds or later.
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from cryobench.atoms.tables import read_rows
 
@@ -35,16 +36,16 @@ ASSEMBLY_STATES = tuple(
 """In order of mass."""
 
 
-def list_edges() -> np.ndarray:
-    """(e, 2) pairs of states (from, to): the edges of the assembly graph."""
+def list_edges() -> Int[np.ndarray, "e 2"]:
+    """Pairs of states (from, to): the edges of the assembly graph."""
     names = [state.name for state in ASSEMBLY_STATES]
     return np.array(
         [(names.index(earlier), index) for index, state in enumerate(ASSEMBLY_STATES) for earlier in state.grows_from]
     )
 
 
-def list_presence(components: tuple[str, ...]) -> np.ndarray:
-    """(states, components) true if a state has a component.
+def list_presence(components: tuple[str, ...]) -> Bool[np.ndarray, "k c"]:
+    """True if a state has a component.
 
     ValueError for a component in the table that is not in ``components``, or one that no state has.
     """

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from cryobench._text import list_some
 from cryobench.atoms.model import AtomicModel
@@ -12,7 +13,7 @@ from cryobench.atoms.tie_breaking import settle_axes
 from cryobench.recipes.rounding import round_coordinates
 
 
-def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
+def embed_composition(presence: Bool[np.ndarray, "k c"], masses: Float[np.ndarray, "c"]) -> Float[np.ndarray, "k d"]:
     """Coordinates in which the squared distance of two states is the mass by which they differ.
 
     That is the mass of all units present in only one of them. The coordinates of a state are the
@@ -21,13 +22,13 @@ def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     presence
-        (states, units) true if a state has a unit: a component, or a residue.
+        True if a state has a unit: a component, or a residue.
     masses
-        (units,) in kDa.
+        Of the units, in kDa.
 
     Returns
     -------
-    (states, d), d at most states - 1, of mean 0; square root of kDa.
+    Of each state, in at most states - 1 dimensions, of mean 0; square root of kDa.
     """
     coordinates = presence * np.sqrt(masses)
     coordinates = coordinates - coordinates.mean(axis=0)
@@ -41,8 +42,10 @@ def embed_composition(presence: np.ndarray, masses: np.ndarray) -> np.ndarray:
     return round_coordinates(axes * np.where(decisive < 0, -1.0, 1.0))
 
 
-def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -> np.ndarray:
-    """Edges of the assembly graph as (e, 2) pairs of states (from, to).
+def find_growth(
+    occupancies: Float[np.ndarray, "k c"], masses: Float[np.ndarray, "k"], tolerance: float
+) -> Int[np.ndarray, "e 2"]:
+    """Edges of the assembly graph as pairs of states (from, to).
 
     One state can grow into another that is heavier and has at least as much of every component, within
     ``tolerance``; there is an edge if no third state is between the two.
@@ -50,9 +53,9 @@ def find_growth(occupancies: np.ndarray, masses: np.ndarray, tolerance: float) -
     Parameters
     ----------
     occupancies
-        (states, components) in [0, 1].
+        Of the components of each state, in [0, 1].
     masses
-        (states,) in any unit.
+        Of the states, in any unit.
     tolerance
         Occupancy that may be lost.
     """
@@ -81,8 +84,8 @@ def fingerprint(model: AtomicModel) -> str:
 
 def divide_images(
     n_images: int, weights: Sequence[float], names: Sequence[str], usual: Sequence[float] = ()
-) -> np.ndarray:
-    """(states,) images per named state by the given weights, else by the usual ones if they are for as many states.
+) -> Int[np.ndarray, "k"]:
+    """Images per named state by the given weights, else by the usual ones if they are for as many states.
 
     ValueError, naming the state, for weights that do not match; and the errors of `apportion`.
     """
@@ -101,8 +104,8 @@ def divide_images(
     return apportion(n_images, weights)
 
 
-def apportion(n_images: int, weights: Sequence[float]) -> np.ndarray:
-    """(states,) images per state: proportional to the weights, at least one each, ``n_images`` in total.
+def apportion(n_images: int, weights: Sequence[float]) -> Int[np.ndarray, "k"]:
+    """Images per state: proportional to the weights, at least one each, ``n_images`` in total.
 
     Remainders go to the largest fractions (Hamilton's method); images needed to give the smallest states one each are
     taken from the largest. ValueError for weights that are not positive, or fewer images than states.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gemmi
 import numpy as np
+from jaxtyping import Bool, Float, Int
 from scipy.spatial.transform import Rotation
 
 from cryobench.atoms.files.molecules import Contents, Polymer, PolymerKind, read_contents
@@ -62,7 +63,7 @@ class DepositedStates(Ensemble):
         return self.models[state]
 
 
-def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
+def read_states(paths: Sequence[Path], images: Int[np.ndarray, "k"]) -> DepositedStates:
     """Ensemble of the files, one state each, in order.
 
     Parameters
@@ -70,7 +71,7 @@ def read_states(paths: Sequence[Path], images: np.ndarray) -> DepositedStates:
     paths
         PDB or mmCIF files of two or more states.
     images
-        (states,) images per state.
+        Images per state.
 
     Raises ValueError, naming the file, for one that holds no RNA, names molecules but no ribosomal one, states
     another entry than its file name, has the same atoms as another, or cannot be superposed on the most complete
@@ -239,15 +240,15 @@ def _superpose(
     return model.with_positions((model.positions - middle) @ matrix.T + goal)
 
 
-def _deviation(points: np.ndarray, others: np.ndarray) -> float:
+def _deviation(points: Float[np.ndarray, "m 3"], others: Float[np.ndarray, "m 3"]) -> float:
     """Root mean square distance, Å."""
     return float(np.sqrt(((points - others) ** 2).sum(axis=1).mean()))
 
 
 def _compose(
     states: Sequence[_State], members: Sequence[Mapping[int, _Chain]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Occupancies (states, components), presence (states, residues) and masses (residues,) in kDa."""
+) -> tuple[Float[np.ndarray, "k c"], Bool[np.ndarray, "k r"], Float[np.ndarray, "r"]]:
+    """Occupancies of components, presence of residues in each state, and their masses in kDa."""
     occupancies = np.zeros((len(states), len(members)))
     columns, masses = [], []
     for number, component in enumerate(members):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.motion.elastic_network import Modes, find_slow_modes
@@ -32,8 +33,8 @@ class OpeningLaw:
     closed_deviation: float
     """Its mean is 0."""
 
-    def draw(self, generator: np.random.Generator, domains: int) -> np.ndarray:
-        """(domains,) angles."""
+    def draw(self, generator: np.random.Generator, domains: int) -> Float[np.ndarray, "h"]:
+        """An angle for each domain."""
         is_open = generator.random(domains) < self.open_fraction
         normal = generator.standard_normal(domains)
         return np.where(is_open, self.open_angle + self.open_deviation * normal, self.closed_deviation * normal)
@@ -53,7 +54,7 @@ class NetworkFrames(FrameEnsemble):
     law: OpeningLaw
     seed: int
 
-    def positions(self, start: int, stop: int) -> np.ndarray:
+    def positions(self, start: int, stop: int) -> Float[np.ndarray, "m a 3"]:
         frames = np.empty((stop - start, len(self.topology), 3))
         reference, anchors, carrier = self.topology.positions, self.carriers.anchors, self.carriers.carrier
         amplitudes, angles = self.draw(range(start, stop))
@@ -69,8 +70,8 @@ class NetworkFrames(FrameEnsemble):
                 turn_atoms(moved, domain.fraction, point, angle * (rotation @ domain.axis))
         return frames
 
-    def draw(self, frames: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Amplitudes (m, modes) in Å and opening angles (m, domains) in radian of these frames."""
+    def draw(self, frames: Sequence[int]) -> tuple[Float[np.ndarray, "m k"], Float[np.ndarray, "m h"]]:
+        """Amplitudes of the modes in Å and opening angles of the domains in radian of these frames."""
         amplitudes = np.empty((len(frames), len(self.modes)))
         angles = np.empty((len(frames), len(self.domains)))
         mode_stream, opening_stream = IndexedStream(self.seed, "modes"), IndexedStream(self.seed, "openings")

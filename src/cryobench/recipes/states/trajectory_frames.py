@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.atoms.files.frames import is_structure, is_trajectory
 from cryobench.atoms.files.structures import holds_several_models
@@ -46,11 +47,11 @@ class TrajectoryFrames(FrameEnsemble):
     centre_each: bool
     """Move the centre of mass of each frame to the origin."""
 
-    def positions(self, start: int, stop: int) -> np.ndarray:
+    def positions(self, start: int, stop: int) -> Float[np.ndarray, "m a 3"]:
         return self.read(self.order[start:stop])
 
-    def read(self, frames: np.ndarray) -> np.ndarray:
-        """Positions (m, atoms, 3) in Å, as imaged, of frames by their number in the trajectory."""
+    def read(self, frames: Int[np.ndarray, "m"]) -> Float[np.ndarray, "m a 3"]:
+        """Positions in Å, as imaged, of frames by their number in the trajectory."""
         positions = self.trajectory.read(frames)
         if self.superpose:
             motion = fit_rigid_motions(positions[:, self.points], self.topology.positions[self.points])
@@ -120,8 +121,8 @@ def read_trajectory(
 
 def _measure(
     frames: TrajectoryFrames, domains: Sequence[HingedDomain], n_components: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Openings (n, domains) in radian and principal components (n, k) in Å of RMSD over the points of all frames."""
+) -> tuple[Float[np.ndarray, "n h"], Float[np.ndarray, "n k"]]:
+    """Openings of the domains in radian and principal components in Å of RMSD over the points of all frames."""
     order, points = frames.order, frames.points
     some = np.sort(order[:_FOR_COMPONENTS])
     sample = np.concatenate([frames.read(part)[:, points] for part in _parts(some)]).reshape(len(some), -1)
@@ -153,7 +154,7 @@ def are_frames(structures: Sequence[Path], models: SeveralModels) -> bool:
     return holds_several_models(structures[0], unless_assembly=models == "auto")
 
 
-def _find_points(model: AtomicModel) -> np.ndarray:
+def _find_points(model: AtomicModel) -> Int[np.ndarray, "p"]:
     """Indices of the CA and (of nucleic acids) P atoms, or of all atoms except hydrogens if fewer than three."""
     backbone = is_alpha_carbon(model)
     backbone |= (model.atom_names == "P") & (model.atomic_numbers == 15)
@@ -161,5 +162,5 @@ def _find_points(model: AtomicModel) -> np.ndarray:
     return np.flatnonzero(chosen) if chosen.sum() >= 3 else np.arange(len(model))
 
 
-def _parts(indices: np.ndarray) -> Sequence[np.ndarray]:
+def _parts(indices: Int[np.ndarray, "n"]) -> Sequence[Int[np.ndarray, "_"]]:
     return [indices[start : start + _AT_A_TIME] for start in range(0, len(indices), _AT_A_TIME)]

@@ -108,7 +108,7 @@ class DeferredDecoder:
         """Numbers in a row of latents."""
         return self._opened.width
 
-    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         """As ``VolumeDecoder.decode``."""
         return self._opened.decode(latents)
 

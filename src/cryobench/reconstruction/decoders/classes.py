@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench.data import Particles, Reconstruction
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
@@ -33,5 +34,5 @@ class ClassDecoder(VolumeDecoder):
         """As ``VolumeDecoder.open``."""
         return cls(model["volumes"])
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m k"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         return (np.array(self.volumes[int(np.argmax(row))], dtype=np.float32) for row in latents)

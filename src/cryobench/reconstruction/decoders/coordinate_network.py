@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
@@ -51,7 +52,7 @@ class CoordinateNetworkDecoder(VolumeDecoder):
             raise FormatError(f"the model of {reconstruction.name} is not a coordinate network: {error}.") from error
         return cls(network.to(context.compute.device).eval(), packed.scale)
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m k"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         box = min(self.box_size, self.network.shape.box_size)
         return decode_volumes(self.network, latents, self.scale, box_size=box)
 

@@ -56,8 +56,8 @@ class VolumeDecoder(ABC):
             If the model lacks an array.
         """
 
-    def decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) float32 at latents (m, width), one at a time, of ``box_size``.
+    def decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
+        """Volumes, float32, at latents, one at a time, of ``box_size``.
 
         ValueError if the latents have another width, or are not finite.
         """
@@ -72,8 +72,8 @@ class VolumeDecoder(ABC):
         return (resize_volume(volume, self.box_size) for volume in self._decode(rows))
 
     @abstractmethod
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Volumes (z, y, x) float32 in the model's box, or already cropped, where that saves work."""
+    def _decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
+        """Volumes, float32, in the model's box, or already cropped, where that saves work."""
 
 
 def resize_volume(volume: Float[np.ndarray, "z y x"], box_size: int) -> Float[np.ndarray, "z2 y2 x2"]:

@@ -67,7 +67,7 @@ class DeformationDecoder(VolumeDecoder):
         except (KeyError, RuntimeError, TypeError, ValueError) as error:
             raise FormatError(f"the model of {reconstruction.name} is not a deformation: {error}.") from error
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m k"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         for row in latents:
             with torch.no_grad():
                 latent = torch.from_numpy(row[None].astype(np.float32)).to(self.vertices.device)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.data import Particles, Reconstruction
@@ -37,7 +38,7 @@ class LinearDecoder(VolumeDecoder):
         mean, components = (torch.tensor(model[name]).to(context.compute.device) for name in ("mean", "components"))
         return cls(mean, components)
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m k"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         for row in latents:
             latent = torch.from_numpy(row.astype(np.float32)).to(self.mean.device)
             yield (self.mean + torch.tensordot(latent, self.components, dims=1)).cpu().numpy()

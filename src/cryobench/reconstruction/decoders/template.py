@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
@@ -62,7 +63,7 @@ class TemplateNetworkDecoder(VolumeDecoder):
             raise FormatError(f"the model of {reconstruction.name} is not a template decoder: {error}.") from error
         return cls(network.to(context.compute.device).eval(), box, crop, scale)
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m k"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         device = self.network.first.weight.device
         around = (self.box // 2 - self.crop // 2, (self.box + 1) // 2 - (self.crop + 1) // 2)
         for latent in latents:

@@ -146,15 +146,17 @@ def make_mesh(
     return Mesh(vertices[:, 1:], index.reshape(-1, 4).astype(np.int32), len(region) * pixel_size, cell, cells)
 
 
-def _locate(box_size: int, pixel_size: float, voxels: np.ndarray, cell: float) -> tuple[np.ndarray, np.ndarray]:
-    """Low corner (m, 3) of the cell of each voxel, and the position (m, 3) in it from 0 to 1; (x, y, z)."""
+def _locate(
+    box_size: int, pixel_size: float, voxels: Int[np.ndarray, "m"], cell: float
+) -> tuple[Int[np.ndarray, "m 3"], Float[np.ndarray, "m 3"]]:
+    """Low corner of the cell of each voxel, and the position in it from 0 to 1; (x, y, z)."""
     z, y, x = np.unravel_index(voxels, (box_size,) * 3)
     positions = (np.column_stack([x, y, z]) - box_size // 2) * (pixel_size / cell)
     low = np.floor(positions + 1e-9)
     return low.astype(np.int64), np.clip(positions - low, 0.0, 1.0)
 
 
-def _find_rows(table: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _find_rows(table: Int[np.ndarray, "c 4"], rows: Int[np.ndarray, "m 4"]) -> Int[np.ndarray, "m"]:
     """Index of each row in a table of ascending rows, −1 where it is absent."""
     low = np.minimum(table.min(0), rows.min(0)) if len(rows) else table.min(0)
     span = np.maximum(table.max(0), rows.max(0) if len(rows) else table.max(0)) - low + 1

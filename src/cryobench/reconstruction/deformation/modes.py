@@ -46,7 +46,7 @@ def soft_modes(
     return torch.from_numpy(modes.T.reshape(count, -1, 3).astype(np.float32))
 
 
-def _stiffness(mesh: Mesh, weights: np.ndarray):
+def _stiffness(mesh: Mesh, weights: Float[np.ndarray, "t"]):
     """(3 v, 3 v) K: the Hessian of Σ w |sym F|² by displacements, F's columns differences along the path's edges."""
     n = len(mesh.elements)
     rows, columns, values = [], [], []

@@ -45,7 +45,7 @@ def spread_density(
     return fine.reshape((size,) * 3)
 
 
-def _spline(t: Tensor) -> Tensor:
+def _spline(t: Float[Tensor, "m 3"]) -> Float[Tensor, "m 3 4"]:
     """Weights (..., 4) of the four grid points around fractions (...), measured from the second of them."""
     s = 1 - t
     inner = (4 - 6 * t**2 + 3 * t**3) / 6

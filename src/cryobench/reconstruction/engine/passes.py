@@ -14,7 +14,7 @@ from operator import add
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 
 from cryobench._progress import Progress, Silent
 from cryobench.compute import Compute
@@ -110,7 +110,9 @@ class Passes:
         """Number of shards of the particles."""
         return len(self._shards)
 
-    def run(self, work: Work, *shared: Any, own: Sequence[np.ndarray] = ()) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run(
+        self, work: Work, *shared: Any, own: Sequence[Shaped[np.ndarray, "n ..."]] = ()
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """One pass: the sums of all shards, and the rows of all particles in order.
 
         Parameters

@@ -52,6 +52,6 @@ class ImagePower:
         return power
 
 
-def _are_alike(power: np.ndarray, first: np.ndarray) -> bool:
+def _are_alike(power: Float[np.ndarray, "*m s"], first: Float[np.ndarray, " s"]) -> bool:
     """Whether powers are equal up to rounding: a shift changes the rounding of an image's power."""
     return bool(np.isclose(power, first, 1e-4, 1e-6 * float(first.max())).all())

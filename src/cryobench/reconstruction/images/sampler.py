@@ -83,11 +83,11 @@ class Minibatches:
         epoch, within = divmod(step, self.steps_per_epoch)
         return self._cached(epoch)[within]
 
-    def steps(self, first: int, last: int) -> Iterator[np.ndarray]:
+    def steps(self, first: int, last: int) -> Iterator[Int[np.ndarray, "_"]]:
         """Batches of steps ``first`` … ``last`` − 1."""
         return (self.batch(step) for step in range(first, last))
 
-    def _make_epoch(self, epoch: int) -> list[np.ndarray]:
+    def _make_epoch(self, epoch: int) -> list[Int[np.ndarray, "_"]]:
         generator = stream(self._seed, self._name, epoch)
         order = self._shuffle(generator)
         if self._groups is None:
@@ -97,7 +97,7 @@ class Minibatches:
             batches += _cut(order[self._groups[order] == group], self._batch_size)
         return [batches[index] for index in generator.permutation(len(batches))]
 
-    def _shuffle(self, generator: np.random.Generator) -> np.ndarray:
+    def _shuffle(self, generator: np.random.Generator) -> Int[np.ndarray, "n"]:
         blocks = _cut(self._stored, self._buffer)
         return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
 
@@ -119,7 +119,7 @@ def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini
     return chosen
 
 
-def _cut(order: np.ndarray, size: int) -> list[np.ndarray]:
+def _cut(order: Int[np.ndarray, "n"], size: int) -> list[Int[np.ndarray, "_"]]:
     return [order[first : first + size] for first in range(0, len(order), size)]
 
 

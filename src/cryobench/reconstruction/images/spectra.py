@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float, Int, Shaped
+from jaxtyping import Bool, Complex, Float, Int, Shaped
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -62,7 +62,7 @@ class Spectra:
         squared = factors.double().square()[:, None]
         return replace(self, ctf=self.ctf * factors[:, None], ctf_power=self.ctf_power * squared)
 
-    def _each(self, rows: slice | np.ndarray, where: slice | Tensor) -> Self:
+    def _each(self, rows: slice | Shaped[np.ndarray, "r"], where: slice | Shaped[Tensor, "r"]) -> Self:
         parts = {each.name: getattr(self, each.name)[where] for each in fields(self) if each.name != "indices"}
         return type(self)(indices=self.indices[rows], **parts)
 
@@ -122,7 +122,7 @@ class _Batches(ABC, Generic[Batch]):
         *,
         device: str = "cpu",
         keep_bytes: float = 4e9,
-        contrasts: np.ndarray | None = None,
+        contrasts: Float[np.ndarray, "n"] | None = None,
         progress: Progress | None = None,
     ) -> None:
         self.particles = particles
@@ -150,8 +150,8 @@ class _Batches(ABC, Generic[Batch]):
     def __len__(self) -> int:
         return len(self.particles)
 
-    def batches(self, chosen: np.ndarray | None = None) -> Iterator[Batch]:
-        """All particles, or those of the mask ``chosen`` (n,), in fixed blocks."""
+    def batches(self, chosen: Bool[np.ndarray, "n"] | None = None) -> Iterator[Batch]:
+        """All particles, or those of the mask ``chosen``, in fixed blocks."""
         for number, indices in enumerate(self._blocks):
             rows = np.arange(len(indices)) if chosen is None else np.flatnonzero(chosen[indices])
             if len(rows) == 0:
@@ -162,7 +162,7 @@ class _Batches(ABC, Generic[Batch]):
                 yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
 
     @property
-    def mean_power(self) -> np.ndarray:
+    def mean_power(self) -> Float[np.ndarray, "s"]:
         """(radius + 1,) mean |data|² of each shell. ValueError as ``ImagePower.mean``."""
         return self.power.mean()
 
@@ -172,9 +172,9 @@ class _Batches(ABC, Generic[Batch]):
         return np.arange(len(particles))
 
     @abstractmethod
-    def _load(self, indices: np.ndarray) -> Batch: ...
+    def _load(self, indices: Int[np.ndarray, "m"]) -> Batch: ...
 
-    def _transform(self, indices: np.ndarray) -> Spectra:
+    def _transform(self, indices: Int[np.ndarray, "m"]) -> Spectra:
         spectra = transform_images(self.particles, indices, self.disc, device=self.device)
         if self._contrasts is None:
             return spectra
@@ -204,7 +204,7 @@ class ImageSpectra(_Batches[Spectra]):
         If a pixel is not finite.
     """
 
-    def _load(self, indices: np.ndarray) -> Spectra:
+    def _load(self, indices: Int[np.ndarray, "m"]) -> Spectra:
         return self._transform(indices)
 
 
@@ -224,7 +224,7 @@ class PosedSpectra(_Batches[Posed]):
     def _arrange(particles: Particles) -> Int[np.ndarray, "n"]:
         return order_directions(require_poses(particles)[0][:, 2])
 
-    def _load(self, indices: np.ndarray) -> Posed:
+    def _load(self, indices: Int[np.ndarray, "m"]) -> Posed:
         rotations, shifts = require_poses(self.particles)
         found = self._transform(indices)
         return Posed(

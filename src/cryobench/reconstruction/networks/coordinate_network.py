@@ -49,7 +49,7 @@ class NetworkShape:
 class ResidualBlock(nn.Linear):
     """y = ReLU(W x + b + x)."""
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "*n w"]) -> Float[Tensor, "*n w"]:
         """(..., width)."""
         return torch.relu_(super().forward(input).add_(input))
 
@@ -89,8 +89,8 @@ class CoordinateNetwork(nn.Module):
         one, other = self._evaluate(both, latents[:, None]).chunk(2, dim=1)
         return torch.cat([(one + other) / 2, (other - one) / 2], dim=-1)
 
-    def _evaluate(self, features: Tensor, latents: Tensor) -> Tensor:
-        """Outputs (b, p, o), in the precision of the weights, for features (b or 1, p, 2 m) and latents (b, 1, k)."""
+    def _evaluate(self, features: Float[Tensor, "#b p e"], latents: Float[Tensor, "b 1 k"]) -> Float[Tensor, "b p o"]:
+        """Outputs, in the precision of the weights, for features, of all images or each its own, and latents."""
         split = features.shape[-1]
         weight = self.first.weight
         # The latent's contribution to the first layer is the same for all points of an image.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
@@ -89,8 +89,8 @@ class _Sweep:
     dtype: torch.dtype
 
     def run(
-        self, latents: Tensor, tensors: tuple[Tensor, ...], *, of_data: bool, of_poses: bool
-    ) -> tuple[Tensor, list[Tensor | None]]:
+        self, latents: Float[Tensor, "b k"], tensors: tuple[Tensor, ...], *, of_data: bool, of_poses: bool
+    ) -> tuple[Float[Tensor, ""], list[Tensor | None]]:
         """The residual, and its gradients by latents, data, rotations, and the layers' weights and biases."""
         if not len(latents):  # a process of the group may be left without images
             found = [self.batch.data if of_data else None, self.batch.rotations if of_poses else None]
@@ -138,7 +138,12 @@ class _Layers:
     """Matrices in the precision of products, buffers for some images, and sums of gradients."""
 
     def __init__(
-        self, matrices: list[Tensor], biases: tuple[Tensor, ...], dtype: torch.dtype, at_once: int, n_points: int
+        self,
+        matrices: list[Float[Tensor, "_ _"]],
+        biases: tuple[Float[Tensor, "_"], ...],
+        dtype: torch.dtype,
+        at_once: int,
+        n_points: int,
     ) -> None:
         self._matrices = [matrix.to(dtype) for matrix in matrices]
         self._biases = [bias.to(dtype) for bias in biases]
@@ -148,8 +153,8 @@ class _Layers:
         self._backs = [self._matrices[0].new_empty(shape) for _ in range(2)]
         self._values: list[Tensor] = []
 
-    def forth(self, features: Tensor, offsets: Tensor) -> Tensor:
-        """Outputs (b, p, o) at features (b, p, 2 m), where the first layer's bias and latent make offsets (b, h)."""
+    def forth(self, features: Float[Tensor, "b p e"], offsets: Float[Tensor, "b h"]) -> Float[Tensor, "b p o"]:
+        """Outputs at features, where the first layer's bias and latent make offsets."""
         features = features.to(offsets.dtype)
         images, points, _ = features.shape
         outputs = [buffer[:images] for buffer in self._outputs]
@@ -162,8 +167,8 @@ class _Layers:
         found = torch.addmm(self._biases[-1], self._values[-1], self._matrices[-1].T)
         return found.reshape(images, points, -1).to(self.by_biases[0].dtype)
 
-    def back(self, gradient: Tensor) -> Tensor:
-        """Gradients (b, p, h) by the first layer's sums, from those by outputs (b, p, o).
+    def back(self, gradient: Float[Tensor, "b p o"]) -> Float[Tensor, "b p h"]:
+        """Gradients by the first layer's sums, from those by outputs.
 
         Gradients by the layers are accumulated.
         """
@@ -178,11 +183,11 @@ class _Layers:
         self._add(0, back)
         return back.reshape(images, -1, back.shape[1])
 
-    def by_features(self, by_sums: Tensor) -> Tensor:
-        """Gradients (b, p, 2 m) by the features, from the output of ``back``."""
+    def by_features(self, by_sums: Float[Tensor, "b p h"]) -> Float[Tensor, "b p e"]:
+        """Gradients by the features, from the output of ``back``."""
         return by_sums @ self._matrices[0]
 
-    def _add(self, number: int, back: Tensor) -> None:
+    def _add(self, number: int, back: Float[Tensor, "m h"]) -> None:
         total = self.by_weights[number]
         if total.dtype == back.dtype:
             total.addmm_(back.T, self._values[number])
@@ -190,29 +195,36 @@ class _Layers:
             total += back.T @ self._values[number]
 
 
-def _fourier(output: Tensor, data: Tensor, ctf: Tensor, flips: Tensor) -> tuple[Tensor, Tensor]:
-    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by real and imaginary part (b, p, 2)."""
+def _fourier(
+    output: Float[Tensor, "b p 2"],
+    data: Float[Tensor, "b p 2"],
+    ctf: Float[Tensor, "b p"],
+    flips: Bool[Tensor, "b p"],
+) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p 2"]]:
+    """C Y' − Y, and half the gradient of its squared sum by real and imaginary part."""
     gain = torch.stack([ctf, torch.where(flips, -ctf, ctf)], dim=-1)
     residual = torch.addcmul(-data, gain, output)
     return residual, residual * gain
 
 
-def _hartley(output: Tensor, data: Tensor, ctf: Tensor) -> tuple[Tensor, Tensor]:
-    """C Y' − Y (b, p, 2), and half the gradient of its squared sum by H at all k, then at all −k (b, 2 p, 1)."""
+def _hartley(
+    output: Float[Tensor, "b p2 1"], data: Float[Tensor, "b p 2"], ctf: Float[Tensor, "b p"]
+) -> tuple[Float[Tensor, "b p 2"], Float[Tensor, "b p2 1"]]:
+    """C Y' − Y, and half the gradient of its squared sum by H at all k, then at all −k."""
     one, other = output[..., 0].chunk(2, dim=1)
     residual = torch.addcmul(-data, ctf[..., None], torch.stack([one + other, other - one], dim=-1) / 2)
     real, imaginary = (residual * ctf[..., None] / 2).unbind(-1)
     return residual, torch.cat([real - imaginary, real + imaginary], dim=1)[..., None]
 
 
-def _with_identity(weight: Tensor) -> Tensor:
+def _with_identity(weight: Float[Tensor, "h h"]) -> Float[Tensor, "h h"]:
     return weight + torch.eye(len(weight), dtype=weight.dtype, device=weight.device)
 
 
-def _to_waves(weight: Tensor) -> Tensor:
+def _to_waves(weight: Float[Tensor, "h e"]) -> Float[Tensor, "h e"]:
     """Columns for [sin φ ; cos φ] in the order cos φ_1, sin φ_1, cos φ_2, …"""
     return weight.reshape(len(weight), 2, -1).flip(1).transpose(1, 2).reshape(len(weight), -1)
 
 
-def _from_waves(weight: Tensor) -> Tensor:
+def _from_waves(weight: Float[Tensor, "h e"]) -> Float[Tensor, "h e"]:
     return weight.reshape(len(weight), -1, 2).transpose(1, 2).flip(1).reshape(len(weight), -1)

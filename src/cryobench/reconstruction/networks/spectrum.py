@@ -60,8 +60,8 @@ def evaluate_slices(
     return found
 
 
-def _signs(depths: Tensor) -> Tensor:
-    """(p, 1) −1 for points evaluated at −k, since k_z > 0; else 1."""
+def _signs(depths: Float[Tensor, "p"]) -> Float[Tensor, "p 1"]:
+    """−1 for points evaluated at −k, since k_z > 0; else 1."""
     return torch.where(depths > 0, -1.0, 1.0).to(depths.dtype)[:, None]
 
 
@@ -85,21 +85,25 @@ class _Layers:
         self._buffers = [weight.new_empty(signs * self.at_once * width) for _ in range(2)]
 
     @torch.no_grad()
-    def offsets(self, latents: Tensor) -> Tensor:
-        """Contribution (b, h) of the latents to the first layer, with its bias."""
+    def offsets(self, latents: Float[Tensor, "b k"]) -> Float[Tensor, "b h"]:
+        """Contribution of the latents to the first layer, with its bias."""
         return torch.stack([torch.addmv(self._bias, self._code, latent) for latent in latents])
 
     @torch.no_grad()
-    def common(self, sine: Tensor, cosine: Tensor, signs: Tensor | None) -> Tensor:
-        """Contribution (1 or 2 signs, p, h) of the points to the first layer, from the encoding (p, m) at k."""
+    def common(
+        self, sine: Float[Tensor, "p m"], cosine: Float[Tensor, "p m"], signs: Float[Tensor, "p 1"] | None
+    ) -> Float[Tensor, "_ p h"]:
+        """Contribution of the points to the first layer, for 1 or 2 signs, from the encoding at k."""
         odd, even = sine @ self._sine, cosine @ self._cosine
         if signs is not None:
             return odd.mul_(signs).add_(even)[None]
         return torch.stack([even + odd, even - odd])
 
     @torch.no_grad()
-    def forth(self, common: Tensor, offset: Tensor, signs: Tensor | None) -> Tensor:
-        """Real and imaginary part (p, 2) at some points, for an offset (h,) or for one each (p, h)."""
+    def forth(
+        self, common: Float[Tensor, "_ p h"], offset: Float[Tensor, "*n h"], signs: Float[Tensor, "p 1"] | None
+    ) -> Float[Tensor, "p 2"]:
+        """Real and imaginary part at some points, for one offset or for one each."""
         values, other = (buffer[: common.numel()].view_as(common) for buffer in self._buffers)
         torch.add(offset, common, out=values).relu_()
         values, other = values.flatten(0, 1), other.flatten(0, 1)

@@ -129,7 +129,7 @@ class TemplateDecoder(nn.Module):
             nn.init.zeros_(values)
 
 
-def _leak(values: Tensor) -> Tensor:
+def _leak(values: Float[Tensor, "b *n"]) -> Float[Tensor, "b *n"]:
     return functional.leaky_relu(values, SLOPE, inplace=True)
 
 

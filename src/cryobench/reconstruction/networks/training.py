@@ -55,7 +55,7 @@ class PreparedImages(Protocol):
 
     def __len__(self) -> int: ...
 
-    def load(self, indices: np.ndarray, own: slice = ...) -> Any:
+    def load(self, indices: Int[np.ndarray, " n"], own: slice = ...) -> Any:
         """Batch of particles, or the part of it that one process of the group computes, on the device."""
         ...
 
@@ -117,7 +117,7 @@ class Training(Iteration[None], Generic[Images]):
         self._began = time.monotonic()
 
     @abstractmethod
-    def train(self, batch: Any, step: int) -> Mapping[str, Tensor]:
+    def train(self, batch: Any, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step on a batch of images, with weights updated: the terms of its loss, including "residual" and
         "loss".
 
@@ -162,7 +162,7 @@ class Training(Iteration[None], Generic[Images]):
         finally:
             self._close()
 
-    def _train_next(self, done: int) -> Mapping[str, Tensor]:
+    def _train_next(self, done: int) -> Mapping[str, Float[Tensor, ""]]:
         if self._stream is None or done != self._expected:
             self._close()
             self.process_group.copy_first(self.tensors().values())

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from cryobench.fourier import ifft_volume
@@ -26,9 +27,9 @@ and none is finished before all are: an interruption loses them."""
 
 @torch.no_grad()
 def decode_volumes(
-    network: CoordinateNetwork, latents: np.ndarray, scale: float, *, box_size: int | None = None
-) -> Iterator[np.ndarray]:
-    """Volumes (z, y, x) float32 at latents (m, k), one at a time.
+    network: CoordinateNetwork, latents: Float[np.ndarray, "m k"], scale: float, *, box_size: int | None = None
+) -> Iterator[Float[np.ndarray, "z y x"]]:
+    """Volumes, float32, at latents, one at a time.
 
     Parameters
     ----------
@@ -63,8 +64,8 @@ def decode_volumes(
             yield (volume - volume[outside].mean()).cpu().numpy()
 
 
-def _grid_points(size: int, full: int) -> np.ndarray:
-    """(p, 3) integer (x, y, z) of the entries of a half-spectrum of ``size`` within the ball of a ``full`` box."""
+def _grid_points(size: int, full: int) -> Int[np.ndarray, "p 3"]:
+    """Integer (x, y, z) of the entries of a half-spectrum of ``size`` within the ball of a ``full`` box."""
     if size < full:  # as ``fourier_crop``, without the Nyquist planes of an even box
         return centred_points(full // 2, (size - 1) // 2)
     points = centred_points(full // 2)
@@ -72,7 +73,7 @@ def _grid_points(size: int, full: int) -> np.ndarray:
     return points[(points[:, 1:] < (size + 1) // 2).all(axis=1)]
 
 
-def _outside(size: int, device: torch.device) -> Tensor:
-    """(z, y, x) whether a voxel is beyond the largest sphere in the box."""
+def _outside(size: int, device: torch.device) -> Bool[Tensor, "z y x"]:
+    """Whether a voxel is beyond the largest sphere in the box."""
     axis = torch.arange(size, device=device) - size // 2
     return axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 > (size // 2) ** 2

@@ -16,7 +16,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute import ProcessGroup
@@ -93,7 +93,9 @@ class SearchedPoses:
         self._volumes = torch.zeros(count, box, box, box, device=device)
         self._grids: list[tuple[PoseSearch, GridSlices]] = []
 
-    def follow(self, latents: Callable[[np.ndarray], Tensor], visited: int, batch_size: int) -> None:
+    def follow(
+        self, latents: Callable[[Int[np.ndarray, " n"]], Float[Tensor, "n k"]], visited: int, batch_size: int
+    ) -> None:
         """Compute the anchors' volumes again, if enough images were visited since the last time.
 
         ``latents`` returns those of given particles; ``visited`` counts the images of this search before the batch.
@@ -139,7 +141,7 @@ class SearchedPoses:
         """Called after the tensors of a state have been restored."""
         self._grids = []
 
-    def _find_by_anchors(self, matched: Matched, source: NetworkSlices, latents: Tensor) -> FoundPoses:
+    def _find_by_anchors(self, matched: Matched, source: NetworkSlices, latents: Float[Tensor, "b k"]) -> FoundPoses:
         """Best poses by the anchors' volumes, the best of them by the network."""
         if not self._grids:
             self._grids = [(self._make_search(), GridSlices(each[None], self._disc)) for each in self._volumes]

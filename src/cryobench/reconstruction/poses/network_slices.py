@@ -58,6 +58,6 @@ class NetworkSlices:
         parts = evaluate_spectrum(self._network, points, self._latents_of(images))
         return torch.cat([torch.view_as_complex(found) for _, found in parts], dim=1)
 
-    def _latents_of(self, images: np.ndarray) -> Tensor:
+    def _latents_of(self, images: Int[np.ndarray, " n"]) -> Float[Tensor, "n k"]:
         rows = self._order[np.searchsorted(self._indices, images)]
         return self._latents[torch.from_numpy(rows).to(self._latents.device)]

@@ -109,8 +109,8 @@ class OrientationGrid:
         return pixels, np.floor(psi * count / (2 * np.pi)).astype(int) % count
 
 
-def _turn_in_plane(psi: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) that rotate an image by in-plane angles, as ψ does in the Euler angles."""
+def _turn_in_plane(psi: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 3 3"]:
+    """Rotations that rotate an image by in-plane angles, as ψ does in the Euler angles."""
     turned = np.zeros((*np.shape(psi), 3, 3))
     turned[..., 0, 0] = turned[..., 1, 1] = np.cos(psi)
     turned[..., 0, 1] = np.sin(psi)
@@ -120,15 +120,15 @@ def _turn_in_plane(psi: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _directions(nside: int) -> np.ndarray:
+def _directions(nside: int) -> Float[np.ndarray, "p 3 3"]:
     """Rotations (12 nside², 3, 3) of all pixels, nested, without in-plane angle."""
     x, y, z = healpix_directions(nside, order="nested").T
     phi, theta = np.arctan2(y, x), np.arctan2(np.hypot(x, y), z)
     return rotations_from_euler(np.stack([phi, theta, np.zeros_like(phi)], axis=1))
 
 
-def _pixels_of(directions: np.ndarray, nside: int) -> np.ndarray:
-    """Nested pixels (n,) that contain directions (n, 3)."""
+def _pixels_of(directions: Float[np.ndarray, "n 3"], nside: int) -> Int[np.ndarray, "n"]:
+    """Nested pixels that contain directions."""
     from astropy import units
     from astropy_healpix.core import lonlat_to_healpix
 

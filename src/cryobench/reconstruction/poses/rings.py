@@ -18,7 +18,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Complex64, Float32
+from jaxtyping import Bool, Complex, Complex64, Float, Float32, Int
 from torch import Tensor
 
 from cryobench.imaging.half_disc import HalfDisc
@@ -65,8 +65,8 @@ class Rings:
         self._areas = np.pi * self._radii / np.repeat(self._halves, self._halves)
 
     @cached_property
-    def _planes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pixels (s,) with sampled planes; the plane (d,) of each direction, and whether it is read backwards."""
+    def _planes(self) -> tuple[Int[np.ndarray, " s"], Int[np.ndarray, " d"], Bool[np.ndarray, " d"]]:
+        """Pixels with sampled planes; the plane of each direction, and whether it is read backwards."""
         directions = self._grid.base[0][:: self._grid.n_inplane]
         opposite = self._grid.opposite(0, directions)
         pixels, planes = np.unique(np.minimum(directions, opposite), return_inverse=True)
@@ -105,19 +105,19 @@ class Rings:
         return scores.sub_(torch.cat([power, power], dim=1)[..., None]).flatten(0, 1)
 
     @cached_property
-    def _phases(self) -> Tensor:
-        """(t, p) phases that translate an image by every shift."""
+    def _phases(self) -> Complex[Tensor, "t p"]:
+        """Phases that translate an image by every shift."""
         turns = -2 * np.pi / self._disc.box_size * (self._shifts.pairs @ self._samples.T)
         return torch.from_numpy(np.exp(1j * turns).astype(np.complex64))
 
     @property
-    def _samples(self) -> np.ndarray:
-        """(p, 2) positions of the samples, in index units."""
+    def _samples(self) -> Float[np.ndarray, "p 2"]:
+        """Positions of the samples, in index units."""
         return self._radii[:, None] * np.stack([np.cos(self._angles), np.sin(self._angles)], axis=1)
 
     @cached_property
-    def _order(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Samples (d, half the angles, p) of each direction's plane, signs of imaginary parts, and planes (d,)."""
+    def _order(self) -> tuple[Int[np.ndarray, "d a p"], Float[np.ndarray, "d a p"], Int[np.ndarray, " d"]]:
+        """Samples of each direction's plane at half the angles, signs of imaginary parts, and planes."""
         _, planes, backwards = self._planes
         halves, steps = (np.repeat(each, self._halves) for each in (self._halves, self._steps))
         read = self._within + steps * np.arange(self._grid.n_inplane // 2)[:, None]
@@ -127,8 +127,12 @@ class Rings:
         return read - halves * beyond + first, np.where(beyond, -1, 1).astype(np.float32), planes
 
     @cached_property
-    def _sampling(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Factors (c, p) of data and of its conjugate; the entries (p, 4) around each sample, and their weights."""
+    def _sampling(
+        self,
+    ) -> tuple[
+        Complex[np.ndarray, "c p"], Complex[np.ndarray, "c p"], Int[np.ndarray, "p 4"], Float[np.ndarray, "p 4"]
+    ]:
+        """Factors of data and of its conjugate; the entries around each sample, and their weights."""
         size, samples = self._disc.box_size, self._samples
         entries = self._disc.frequencies[: self._count]
         reach = int(np.abs(entries).max())
@@ -144,8 +148,10 @@ class Rings:
         nearby, coefficients = self._find_nearby(samples, entries)
         return here.T.astype(np.complex64), there.T.astype(np.complex64), nearby, coefficients
 
-    def _find_nearby(self, samples: np.ndarray, entries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Entries (p, 4) around samples (p, 2), and their weights: none of the zero frequency and beyond the disc."""
+    def _find_nearby(
+        self, samples: Float[np.ndarray, "p 2"], entries: Int[np.ndarray, "c 2"]
+    ) -> tuple[Int[np.ndarray, "p 4"], Float[np.ndarray, "p 4"]]:
+        """Entries around samples, and their weights: none of the zero frequency and beyond the disc."""
         known = {pair: row for row, pair in enumerate(map(tuple, entries.tolist())) if row}
         corners = np.floor(samples).astype(int)[:, None] + np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
         coefficients = np.maximum(1 - np.abs(corners - samples[:, None]), 0).prod(-1)

@@ -150,8 +150,8 @@ class PoseSearch:
                 found.append(self._pick(scores, first, volume))
         return self._prune(join_nodes(found), len(matched))
 
-    def _pick(self, scores: Tensor, first: int, volume: int) -> Nodes:
-        """The best orientations, from scores (r, b, t²) of level 0 for images from ``first`` on."""
+    def _pick(self, scores: Float[Tensor, "r b t"], first: int, volume: int) -> Nodes:
+        """The best orientations, from scores of level 0 for images from ``first`` on."""
         best, where = scores.max(dim=2)
         kept = torch.topk(best.T, min(self.plan.keep, best.shape[0]), dim=1)
         nodes, width = kept.indices.cpu().numpy(), kept.indices.shape[1]
@@ -172,8 +172,8 @@ class PoseSearch:
         plan = self.plan
         return Rings(plan.orientations, plan.shifts, self.disc, self.rows(plan.last).count, plan.radii[0])
 
-    def base_slices(self, source: SharedSource, volume: int) -> tuple[Tensor, Tensor]:
-        """Slices (r, p) of level 0 and their power; computed once for each source."""
+    def base_slices(self, source: SharedSource, volume: int) -> tuple[Complex[Tensor, "r p"], Float[Tensor, "r p"]]:
+        """Slices of level 0 and their power; computed once for each source."""
         if self._base is None or self._base[0] is not source:
             self._base = (source, {})
         known = self._base[1]
@@ -202,8 +202,10 @@ class PoseSearch:
         """Entries of the disc that a level compares."""
         return DiscRows(self.disc, self.disc.count(self.plan.radii[level]))
 
-    def score_all(self, matched: Matched, slices: Complex[Tensor, "r p"], squared: Tensor) -> Float[Tensor, "r b t"]:
-        """Scores (r, b, t²) of all poses of level 0 for a tile of images, by slices (r, p) and their power."""
+    def score_all(
+        self, matched: Matched, slices: Complex[Tensor, "r p"], squared: Float[Tensor, "r p"]
+    ) -> Float[Tensor, "r b t"]:
+        """Scores of all poses of level 0 for a tile of images, by slices and their power."""
         matched = matched.cut(self.rows(0).count)
         moved = torch.view_as_real(self.shifted(matched.data)).flatten(2)
         values = torch.view_as_real(slices).flatten(1)
@@ -211,7 +213,7 @@ class PoseSearch:
         power = squared @ matched.weights.T
         return self._add_prior(scores.sub_(power[..., None]))
 
-    def _add_prior(self, scores: Tensor) -> Tensor:
+    def _add_prior(self, scores: Float[Tensor, "*r t"]) -> Float[Tensor, "*r t"]:
         return scores.add_(torch.from_numpy(self.plan.log_prior(self.plan.shifts.pairs)).to(scores.device))
 
     def _descend(self, source: SliceSource, matched: Matched, nodes: Nodes, level: int) -> Leaves:
@@ -227,7 +229,7 @@ class PoseSearch:
         raise AssertionError("a search descends at least one level")
 
     def _score(
-        self, source: SliceSource, matched: Matched, nodes: Nodes, rotations: np.ndarray, level: int
+        self, source: SliceSource, matched: Matched, nodes: Nodes, rotations: Float[np.ndarray, "n 3 3"], level: int
     ) -> Leaves:
         """Scores of nodes over the shifts of a level around theirs."""
         rows, grid, plan = self.rows(level), self.plan.grid(level), self.plan
@@ -269,7 +271,9 @@ class PoseSearch:
         np.maximum.at(best, nodes.images, nodes.scores)
         return nodes.select(np.flatnonzero(nodes.scores >= best[nodes.images] - self.plan.margin))
 
-    def _around(self, rotations: np.ndarray, shifts: np.ndarray, level: int, n_volumes: int) -> Nodes:
+    def _around(
+        self, rotations: Float[np.ndarray, "b 3 3"], shifts: Float[np.ndarray, "b 2"], level: int, n_volumes: int
+    ) -> Nodes:
         """Nodes of a level near known poses: the nearest one, and those nearest to poses a spacing away."""
         from scipy.spatial.transform import Rotation
 

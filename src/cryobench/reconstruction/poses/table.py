@@ -51,7 +51,7 @@ class PoseTable:
     def __init__(
         self,
         rotations: RotationArray,
-        make_rows: Callable[[Tensor], RowAdam | SparseRowAdam],
+        make_rows: Callable[[Float[Tensor, "n 8"]], RowAdam | SparseRowAdam],
         *,
         shift_unit: float = 1.0,
         device: str = "cpu",

@@ -185,11 +185,11 @@ def scale_batch(batch: Posed, scales: Float[np.ndarray, "n"]) -> Posed:
 
 def _sum_classes(
     spectra: PosedSpectra,
-    noise: np.ndarray,
+    noise: Float[np.ndarray, "s"],
     options: dict,
-    weights: np.ndarray,
-    scales: np.ndarray,
-    chosen: np.ndarray,
+    weights: Float[np.ndarray, "n k"],
+    scales: Float[np.ndarray, "n"],
+    chosen: Bool[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     sums = ClassSums(spectra, weights.shape[1], noise, **options)
     for batch in spectra.batches(chosen):

@@ -17,7 +17,7 @@ def compare_halves(
     posteriors: Float[np.ndarray, "n k"],
     noise: Float[np.ndarray, "s"],
     half_sets: Int[np.ndarray, "n"],
-    solve: Callable[[SliceAccumulator], tuple[Tensor, np.ndarray]],
+    solve: Callable[[SliceAccumulator], tuple[Float[Tensor, "k z y x"], Float[np.ndarray, "s k"]]],
     *,
     scales: Float[np.ndarray, "n"] | None = None,
     threshold: float = 0.0,
@@ -36,7 +36,7 @@ def compare_halves(
         Volumes from sums, as ``solve_volumes``.
     """
 
-    def back_project(half: int) -> Tensor:
+    def back_project(half: int) -> Float[Tensor, "k z y x"]:
         chosen = half_sets == half
         return solve(sum_classes(passes, posteriors, noise, scales=scales, chosen=chosen, threshold=threshold))[0]
 
@@ -52,5 +52,5 @@ def compare_halves(
     return fsc, notes
 
 
-def _list(classes: Sequence[int] | np.ndarray) -> str:
+def _list(classes: Sequence[int] | Int[np.ndarray, "_"]) -> str:
     return ", ".join(map(str, classes))

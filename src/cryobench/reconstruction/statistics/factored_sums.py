@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Complex64, Float, Float32, Int
+from jaxtyping import Complex, Complex64, Float, Float32, Int
 from torch import Tensor
 
 from cryobench._threads import run_ranges
@@ -93,7 +93,12 @@ class FactoredSums:
             patch = (data[chosen], weights[chosen].float(), rotations[chosen].float())
             self._add_patch(patch, numerator_factors[chosen], weight_factors[chosen])
 
-    def _add_patch(self, patch: tuple[Tensor, Tensor, Tensor], first: Tensor, second: Tensor) -> None:
+    def _add_patch(
+        self,
+        patch: tuple[Complex[Tensor, "m p"], Float[Tensor, "m p"], Float[Tensor, "m 3 3"]],
+        first: Float[Tensor, "m c"],
+        second: Float[Tensor, "m d"],
+    ) -> None:
         layout = self.layout
         geometry = (layout.center, layout.center_x, layout.shape[1] * layout.shape[2], layout.shape[2])
         rotations = patch[2].numpy()
@@ -118,7 +123,7 @@ class FactoredSums:
             if len(used) > 0:
                 _add_products(rows, factors[:, used], kept, used.numpy(), sums)
 
-    def _empty_rows(self, n: int, count: int) -> tuple[Tensor, Tensor]:
+    def _empty_rows(self, n: int, count: int) -> tuple[Float[Tensor, "n w"], Float[Tensor, "n v"]]:
         """Zeroed rows (n, 2 count) and (n, count), in memory that is used again."""
         if len(self._rows) < 3 * n * count:
             self._rows = torch.empty(3 * n * count)

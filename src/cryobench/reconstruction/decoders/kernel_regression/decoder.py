@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._progress import Progress
 from cryobench.compute import Compute
@@ -98,8 +99,8 @@ class KernelRegressionDecoder(VolumeDecoder):
         )
         return cls(regression, latents.shape[1], particles.box_size, kept, context.progress)
 
-    def estimate(self, latents: np.ndarray) -> Iterator[KernelVolume]:
-        """Volumes with their half-set FSC at latents (m, width), one at a time, in the model's box.
+    def estimate(self, latents: Float[np.ndarray, "m d"]) -> Iterator[KernelVolume]:
+        """Volumes with their half-set FSC at latents, one at a time, in the model's box.
 
         Those in the checkpoint are read from there.
         """
@@ -117,7 +118,7 @@ class KernelRegressionDecoder(VolumeDecoder):
                 yield KernelVolume(**{**found[0], "n_particles": int(found[0]["n_particles"])})
         next(made, None)  # ends its progress
 
-    def _decode(self, latents: np.ndarray) -> Iterator[np.ndarray]:
+    def _decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         return (found.volume for found in self.estimate(latents))
 
 

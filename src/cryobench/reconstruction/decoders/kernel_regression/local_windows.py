@@ -13,12 +13,16 @@ real matrices instead of an FFT, each of which leaves the two parts in the layou
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int, Num
 from scipy import ndimage
 from torch import Tensor
+
+_Matrices: TypeAlias = tuple[Float[Tensor, "_ _"], Float[Tensor, "_ _"], Float[Tensor, "_ _"]]
+"""One along each of z, y and x."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,13 +33,13 @@ class Band:
     """Its largest |k|, in index units."""
     inside: Tensor
     """(z, y, x) 1 in the band, 0 elsewhere, on −outer … outer, −outer … outer, 0 … outer."""
-    waves: tuple[Tensor, Tensor, Tensor]
+    waves: _Matrices
     """Transforms along z, y and x, from frequencies to samples, see ``_wave_matrices``."""
-    pooling: tuple[Tensor, Tensor, Tensor]
+    pooling: _Matrices
     """(windows, samples) along z, y and x, with the volume of a sample."""
     mask: Tensor
     """(z, y, x) square of the mask on the samples."""
-    voxel_waves: tuple[Tensor, Tensor, Tensor]
+    voxel_waves: _Matrices
     """As ``waves``, to every voxel of the region."""
 
 
@@ -105,10 +109,10 @@ class LocalWindows:
         volume[self.region] = values.cpu().numpy()
         return volume
 
-    def _voxels(self) -> list[np.ndarray]:
+    def _voxels(self) -> list[Int[np.ndarray, "_"]]:
         return [np.arange(part.start, part.stop) for part in self.region]
 
-    def _cut(self, spectra: Tensor, band: Band) -> Tensor:
+    def _cut(self, spectra: Float[Tensor, "k 2 z y x"], band: Band) -> Float[Tensor, "k 2 u v w"]:
         low, high = self.radius - band.outer, self.radius + band.outer + 1
         return spectra[..., low:high, low:high, : band.outer + 1] * band.inside
 
@@ -136,11 +140,11 @@ class LocalWindows:
             self._waves(self._voxels(), outer),
         )
 
-    def _waves(self, points: list[np.ndarray], outer: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _waves(self, points: list[Num[np.ndarray, "_"]], outer: int) -> _Matrices:
         along_z, along_y, along_x = _wave_matrices(points, outer, self.box_size)
         return along_z.to(self._device), along_y.to(self._device), along_x.to(self._device)
 
-    def _matrices(self, points: list[np.ndarray], volume: float) -> tuple[Tensor, Tensor, Tensor]:
+    def _matrices(self, points: list[Num[np.ndarray, "_"]], volume: float) -> _Matrices:
         matrices = []
         for centres, axis in zip(self._centres, points, strict=True):
             away = (axis - centres[:, None]) / self._window_px
@@ -150,13 +154,13 @@ class LocalWindows:
         return along_z, along_y, along_x
 
 
-def _window_centres(first: int, last: int, half_width: float) -> np.ndarray:
+def _window_centres(first: int, last: int, half_width: float) -> Float[np.ndarray, "c"]:
     """Centres at that stride, symmetric about the middle of first … last, with windows that sum to one."""
     count = int(np.ceil((last - first) / half_width)) + 1
     return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
 
 
-def _wave_matrices(points: list[np.ndarray], outer: int, size: int) -> list[Tensor]:
+def _wave_matrices(points: list[Num[np.ndarray, "_"]], outer: int, size: int) -> list[Float[Tensor, "_ _"]]:
     """Products along z, y and x of exp(2πi k x / n), x counted from the centre voxel, on adjacent parts.
 
     Along z and y from (part, frequency) to (sample, part); along x from (part, frequency) to the real samples, the
@@ -177,8 +181,8 @@ def _wave_matrices(points: list[np.ndarray], outer: int, size: int) -> list[Tens
     return matrices
 
 
-def _to_samples(spectra: Tensor, waves: tuple[Tensor, Tensor, Tensor]) -> Tensor:
-    """Real (k, z, y, x) from half-spectra (k, 2, z, y, x)."""
+def _to_samples(spectra: Float[Tensor, "k 2 z y x"], waves: _Matrices) -> Float[Tensor, "k u v w"]:
+    """Real samples from half-spectra."""
     along_z, along_y, along_x = waves
     k, _, planes, rows, columns = spectra.shape
     values = torch.matmul(along_z, spectra.reshape(k, 2 * planes, rows * columns))
@@ -186,8 +190,10 @@ def _to_samples(spectra: Tensor, waves: tuple[Tensor, Tensor, Tensor]) -> Tensor
     return values.reshape(k, values.shape[1], -1, 2 * columns) @ along_x.T
 
 
-def _along_axes(values: Tensor, matrices: tuple[Tensor, Tensor, Tensor], *, order: tuple[int, ...]) -> Tensor:
-    """Values (k, z, y, x) multiplied by a matrix along each axis, the most reducing one first."""
+def _along_axes(
+    values: Float[Tensor, "k z y x"], matrices: _Matrices, *, order: tuple[int, ...]
+) -> Float[Tensor, "k u v w"]:
+    """Values multiplied by a matrix along each axis, the most reducing one first."""
     for axis in order:
         matrix = matrices[axis]
         if axis == 2:

@@ -95,7 +95,7 @@ class RowAdam:
             target.copy_(state[name])
         self.steps = steps
 
-    def _catch_up(self, rows: Tensor, until: int | None = None) -> None:
+    def _catch_up(self, rows: Int[Tensor, "b"], until: int | None = None) -> None:
         until = self.steps if until is None else until
         last = self._last[rows]
         behind = (last > 0) & (last < until)
@@ -107,7 +107,7 @@ class RowAdam:
             stretch = slice(start, start + at_once)
             self._make_up(rows[stretch], last[stretch], until)
 
-    def _make_up(self, rows: Tensor, last: Tensor, until: int) -> None:
+    def _make_up(self, rows: Int[Tensor, "b"], last: Int[Tensor, "b"], until: int) -> None:
         gaps, (beta1, beta2) = until - last, self._settings.betas
         first, second = self._first[rows], self._second[rows]
         shape = (-1, len(rows), *[1] * (self.values.ndim - 1))

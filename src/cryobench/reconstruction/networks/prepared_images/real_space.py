@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -120,7 +120,7 @@ class RealSpaceImages:
         self._rows.open_here()
         self._device = device
 
-    def load(self, indices: np.ndarray, own: slice = slice(None)) -> RealSpaceBatch:
+    def load(self, indices: Int[np.ndarray, " n"], own: slice = slice(None)) -> RealSpaceBatch:
         """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
         whole, indices = indices, indices[own]
         return RealSpaceBatch(
@@ -131,7 +131,7 @@ class RealSpaceImages:
             own,
         )
 
-    def _prepare(self, indices: np.ndarray) -> Tensor:
+    def _prepare(self, indices: Int[np.ndarray, " b"]) -> Float[Tensor, "b c c"]:
         size, pixel_size = self._particles.box_size, self._particles.pixel_size
         images = torch.from_numpy(self._particles.read(indices))
         shifts = torch.from_numpy(self._shifts[indices]).float()

@@ -13,6 +13,7 @@ import weakref
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from cryobench.compute.memory import format_bytes
 from cryobench.io.atomic import PARTIAL
@@ -71,7 +72,7 @@ class RowFile:
         self._descriptor = os.open(self.path, os.O_RDONLY)
         weakref.finalize(self, os.close, self._descriptor)
 
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+    def __getitem__(self, indices: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b ..."]:
         """Rows (b, ...)."""
         rows = np.empty((len(indices), *self.shape[1:]), dtype=np.float16)
         for row, index in zip(rows, indices.tolist(), strict=True):
@@ -80,7 +81,7 @@ class RowFile:
                 raise OSError(f"row {index} of the prepared images ended after {count} of {self._row_bytes} bytes.")
         return rows
 
-    def __setitem__(self, indices: np.ndarray, rows: np.ndarray) -> None:
+    def __setitem__(self, indices: Int[np.ndarray, " b"], rows: Float[np.ndarray, "b ..."]) -> None:
         values = np.ascontiguousarray(rows, dtype=np.float16)
         for row, index in zip(values, indices.tolist(), strict=True):
             os.pwrite(self._descriptor, row.tobytes(), index * self._row_bytes)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 
 from cryobench.reconstruction.networks.prepared_images.row_file import RowFile
 
@@ -57,9 +58,9 @@ class PreparedRows:
                 "folder that all machines see."
             ) from error
 
-    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
-        """Rows (b, ...) float32."""
+    def __getitem__(self, indices: Int[np.ndarray, " b"]) -> Float[np.ndarray, "b ..."]:
+        """Rows, float32."""
         return self._rows[indices].astype(np.float32)
 
-    def __setitem__(self, indices: np.ndarray, rows: np.ndarray) -> None:
+    def __setitem__(self, indices: Int[np.ndarray, " b"], rows: Float[np.ndarray, "b ..."]) -> None:
         self._rows[indices] = torch.from_numpy(rows).half().numpy()  # without a warning where one is out of range

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
@@ -151,7 +151,7 @@ class NetworkImages:
         self._rows.open_here()
         self._device = device
 
-    def load(self, indices: np.ndarray, own: slice = slice(None)) -> NetworkBatch:
+    def load(self, indices: Int[np.ndarray, " n"], own: slice = slice(None)) -> NetworkBatch:
         """Images, CTFs and rotations of a batch of particles, or of its own part, on the device."""
         whole, indices = indices, indices[own]
         data = torch.from_numpy(self._rows[indices]).mul_(self._factor)
@@ -179,7 +179,7 @@ class NetworkImages:
         data = torch.stack([real * cosine - imaginary * sine, real * sine + imaginary * cosine], dim=-1)
         return replace(batch, data=data, rotations=rotations)
 
-    def _prepare(self, indices: np.ndarray) -> Tensor:
+    def _prepare(self, indices: Int[np.ndarray, " b"]) -> Float[Tensor, "b p 2"]:
         images = torch.from_numpy(self._particles.read(indices))
         images = (images - images[:, self._border].mean(1)[:, None, None]) * self._window
         spectra = self.disc.pack(fft_images(images))
@@ -202,7 +202,7 @@ class NetworkImages:
         return (total / len(chosen)) ** 0.5
 
 
-def _make_window(size: int) -> Tensor:
+def _make_window(size: int) -> Float[Tensor, "y x"]:
     axis = torch.arange(size) - size // 2
     radius = torch.sqrt((axis[:, None] ** 2 + axis**2).double()) / (size / 2)
     return ((_END - radius) / (_END - _FLAT)).clamp(0, 1).float()
