@@ -16,7 +16,7 @@ _LEAST_AGREEMENT = 0.3
 _NOISES = 4.0
 """Standard deviations of the noise above which a voxel of the consensus belongs to the molecule."""
 _DILATION, _EDGE = 2.0, 3.0
-"""Box of the consensus, in voxels."""
+"""Voxels by which the molecule is dilated, and the width of its soft edge."""
 
 
 def find_region(

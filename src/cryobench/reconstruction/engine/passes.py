@@ -77,7 +77,6 @@ class Passes:
             radius = (particles.box_size - 1) // 2
         self.disc = HalfDisc(particles.box_size, radius)
         self.device = compute.device
-        """Bytes of every process."""
         self._n, self._workers = len(particles), compute.workers
         n_shards = min(compute.n_workers, self._n)
         self._bounds = np.linspace(0, self._n, n_shards + 1).astype(int)

@@ -145,7 +145,6 @@ class _Batches(ABC, Generic[Batch]):
                     self._kept.append(batch)
                 task.advance(len(indices))
         self.power = reduce(add, parts)
-        """Box size of the images."""
 
     def __len__(self) -> int:
         return len(self.particles)
