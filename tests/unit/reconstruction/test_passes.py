@@ -1,13 +1,16 @@
 """Passes in shards: over two local workers what this process finds, to rounding; errors name the right particle."""
 
 import dataclasses
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from cryobench._progress import Silent
 from cryobench.compute import Compute
-from cryobench.data import ArrayImages, Convergence, HalfSetFsc
+from cryobench.data import CHUNK, ArrayImages, Convergence, HalfSetFsc
 from cryobench.imaging.moments import MomentAccumulator
 from cryobench.methods.classification_3d import Classification3DSettings, classify
 from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
@@ -135,3 +138,33 @@ def test_accumulators_of_other_shapes_are_not_merged():
     one, other = (MomentAccumulator(size, n_numerators=1, n_weights=1) for size in (8, 10))
     with pytest.raises(ValueError, match="cannot merge"):
         one.merge(other)
+
+
+class Counting(Silent):
+    """Progress that keeps label, total and what was reported of each task."""
+
+    def __init__(self):
+        self.tasks = []
+
+    @contextmanager
+    def task(self, label, total=None):
+        reported = []
+        self.tasks.append((label, total, reported))
+        yield SimpleNamespace(advance=reported.append)
+
+
+@pytest.mark.parametrize("spread", [False, True])
+def test_particles_of_a_pass_are_shown_as_they_are_visited(spread, two_workers):
+    toy = toy_dataset(size=16, n=CHUNK + 40)
+    passes = Passes(toy.particles, Compute(workers=two_workers if spread else None))
+    progress = Counting()
+    with passes.shown(progress, "power", passes=2):
+        for _ in range(2):
+            passes.run(_count)
+    passes.run(_count)
+    each = [(CHUNK + 40) // 2] * 2 if spread else [CHUNK, 40]
+    assert progress.tasks == [("power", 2 * (CHUNK + 40), 2 * each)]
+
+
+def _count(spectra):
+    return {"count": sum(len(batch) for batch in spectra.batches())}, {}

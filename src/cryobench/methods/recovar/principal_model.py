@@ -71,9 +71,8 @@ class ModelEstimate:
     def run(self) -> PrincipalModel:
         """The model. Errors as ``Recovar.estimate``."""
         passes, settings, kept, progress = self.passes, self.settings, self.kept, self.context.progress
-        with progress.task("mean, noise, variance", total=3) as task:
+        with passes.shown(progress, "mean, noise, variance", passes=3):
             mean = unpack_state(HalfSetMean, kept.take("mean", self._find_mean), {})
-            task.advance()
             mask, dilated, _ = choose_masks(self.particles, settings, mean.volume)
             mean_ft = mean.spectrum()
 
@@ -81,16 +80,14 @@ class ModelEstimate:
                 return {"noise": estimate_noise_outside(passes, mean_ft, dilated)[0]}
 
             noise = kept.take("noise", find_noise)["noise"]
-            task.advance()
             window = dilated if settings.mask_images else None
 
             def find_frequencies() -> dict[str, Int[np.ndarray, "c 3"]]:
                 return {"frequencies": self._choose_columns(mean_ft, window, noise)}
 
             frequencies = kept.take("frequencies", find_frequencies)["frequencies"]
-            task.advance()
         volumes, curves = self._find_columns(frequencies, mean, window, mask, noise)
-        with progress.task("covariance in the subspace"):
+        with passes.shown(progress, "covariance in the subspace", passes=2):
             found = kept.take("components", lambda: self._find_components(volumes, mean, mask, noise))
         components = spread_inside(torch.from_numpy(found["components"]), mask)
         return PrincipalModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
@@ -132,17 +129,17 @@ class ModelEstimate:
         initial = first_prior(frequencies, mean.prior, noise, size)
         volumes = np.empty((2 * count, int((mask > 0).sum())), dtype=np.float32)
         curves = np.empty((count, size // 2 + 1), dtype=np.float32)
-        with self.context.progress.task("covariance columns", total=count) as task:
-            missing = []
-            for column in range(count):
-                found = self.kept.find(f"column-{column:03d}")
-                if found is None:
-                    missing.append(column)
-                    continue
-                volumes[2 * column : 2 * column + 2], curves[column] = found[0]["volumes"], found[0]["fsc"]
-                task.advance()
-            forecast = Forecast("covariance columns", count, self.context.progress)
-            for first in range(0, len(missing), self.plan.column_batch):
+        missing = []
+        for column in range(count):
+            found = self.kept.find(f"column-{column:03d}")
+            if found is None:
+                missing.append(column)
+                continue
+            volumes[2 * column : 2 * column + 2], curves[column] = found[0]["volumes"], found[0]["fsc"]
+        starts, progress = range(0, len(missing), self.plan.column_batch), self.context.progress
+        forecast = Forecast("covariance columns", count, progress)
+        with self.passes.shown(progress, "covariance columns", passes=len(starts)):
+            for first in starts:
                 part = np.array(missing[first : first + self.plan.column_batch])
                 sums = accumulate_columns(self.passes, frequencies[part], mean_ft, window, noise, self.halves)
                 solved, curves[part] = solve_columns(sums, initial[part], mask, gridding, radius=radius)
@@ -150,7 +147,6 @@ class ModelEstimate:
                 for column, pair in zip(part, solved.reshape(len(part), 2, -1), strict=True):
                     volumes[2 * column : 2 * column + 2] = pair
                     self.kept.keep(f"column-{column:03d}", {"volumes": pair, "fsc": curves[column]})
-                task.advance(len(part))
                 forecast.look(count - len(missing) + first + len(part))
         return volumes, curves
 

@@ -120,7 +120,7 @@ class Recovar(Method[RecovarSettings]):
             numbers = (model.variances, model.noise, settings.dimensions)
             return embed(passes, *model.spectrum(), *numbers, fit_contrast=settings.fit_contrast)
 
-        with progress.task("embedding"):
+        with passes.shown(progress, "embedding"):
             return model, kept.take("embedding", find_embeddings)
 
     def _model_arrays(

@@ -97,8 +97,7 @@ class Variability3D(Method[Variability3DSettings]):
         if found is not None:
             return unpack_state(VariabilityMean, *found, device=context.compute.device), None
         passes = self._open_passes(particles, (particles.box_size - 1) // 2, box_size, context)
-        with context.progress.task("mean volume", total=1) as task:
+        with passes.shown(context.progress, "mean volume", passes=3):
             mean = estimate_mean(passes, halves, sphere)
-            task.advance()
         checkpoint.keep("mean", *pack_state(mean))
         return mean, passes

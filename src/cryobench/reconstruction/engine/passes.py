@@ -7,7 +7,8 @@ allows; only models are sent out and only sums and a few numbers per particle re
 rounding of the sums; with the same number of shards it is bit-identical for any memory budget.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from itertools import pairwise
 from operator import add
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Progress, Silent, Task
 from cryobench.compute import Compute
 from cryobench.data import Particles
 from cryobench.imaging.accumulate import SliceAccumulator
@@ -78,6 +79,7 @@ class Passes:
         self.disc = HalfDisc(particles.box_size, radius)
         self.device = compute.device
         self._n, self._workers = len(particles), compute.workers
+        self._task: Task | None = None
         n_shards = min(compute.n_workers, self._n)
         self._bounds = np.linspace(0, self._n, n_shards + 1).astype(int)
         kept = (compute.memory if keep_bytes is None else keep_bytes) / n_shards
@@ -109,6 +111,15 @@ class Passes:
         """Number of shards of the particles."""
         return len(self._shards)
 
+    @contextmanager
+    def shown(self, progress: Progress, label: str, passes: int = 1) -> Iterator[None]:
+        """Show the particles that so many passes visit as they do, over workers shard by shard."""
+        with progress.task(label, total=passes * len(self)) as self._task:
+            try:
+                yield
+            finally:
+                self._task = None
+
     def run(
         self, work: Work, *shared: Any, own: Sequence[Shaped[np.ndarray, "n ..."]] = ()
     ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -125,11 +136,16 @@ class Passes:
         """
         rows_of = [[array[first:last] for array in own] for first, last in self._parts()]
         if self._workers is None:
+            self._shards[0].visited = None if self._task is None else self._task.advance
             sums, rows = work(self._shards[0], *shared, *rows_of[0])
             return dict(sums), dict(rows)
         sent = self._workers.broadcast(shared)
         calls = [[work, shard, *sent, *part] for shard, part in zip(self._shards, rows_of, strict=True)]
-        results = self._workers.results(self._workers.start(_work_on_shard, calls))
+        results = []
+        for handle, (first, last) in zip(self._workers.start(_work_on_shard, calls), self._parts(), strict=True):
+            results += self._workers.results([handle])
+            if self._task is not None:
+                self._task.advance(last - first)
         sums = {name: reduce(_add, [result[0][name] for result in results]) for name in results[0][0]}
         rows = {name: np.concatenate([result[1][name] for result in results]) for name in results[0][1]}
         return sums, rows

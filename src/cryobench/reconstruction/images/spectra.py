@@ -5,7 +5,7 @@ its given shift, and also has its rotation.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from itertools import pairwise
@@ -129,6 +129,8 @@ class _Batches(ABC, Generic[Batch]):
         self.device = device
         """Device of the spectra."""
         self.disc = HalfDisc(particles.box_size, radius)
+        self.visited: Callable[[int], object] | None = None
+        """Called with the number of particles of each batch that was visited."""
         self._contrasts = contrasts
         order = self._arrange(particles)
         self._blocks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]
@@ -159,6 +161,8 @@ class _Batches(ABC, Generic[Batch]):
                 yield self._load(indices[rows])
             else:
                 yield self._kept[number] if len(rows) == len(indices) else self._kept[number].select(rows)
+            if self.visited is not None:
+                self.visited(len(rows))
 
     @property
     def mean_power(self) -> Float[np.ndarray, "s"]:
