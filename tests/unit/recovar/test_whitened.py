@@ -5,12 +5,7 @@ import pytest
 import torch
 
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.methods.recovar.whitened import (
-    whitened_data,
-    whitened_products,
-    whitened_rows,
-    whitened_rows_by_slices,
-)
+from cryobench.methods.recovar.whitened import Whitening, whitened_products
 from cryobench.reconstruction.images import PosedSpectra, predict_images
 from toy import toy_dataset
 
@@ -23,8 +18,10 @@ def test_the_kernel_agrees_with_extracted_slices(size, n_volumes):
     volumes = torch.from_numpy(rng.standard_normal((n_volumes, size, size, size))).float()
     noise = rng.uniform(1, 2, spectra.disc.radius + 1)
     packed = next(iter(spectra.batches()))
-    arguments = (volume_to_fourier(volumes), packed, spectra.disc, noise)
-    torch.testing.assert_close(whitened_rows(*arguments), whitened_rows_by_slices(*arguments), rtol=1e-5, atol=1e-4)
+    whitening, stack = Whitening(spectra.disc, noise), volume_to_fourier(volumes)
+    for batch in (packed, packed.cut(3, 8)):  # the second lies in memory of the first
+        expected = whitening.rows_by_slices(stack, batch)
+        torch.testing.assert_close(whitening.rows(stack, batch), expected, rtol=1e-5, atol=1e-4)
 
 
 def test_products_are_the_inner_products_of_a_log_likelihood():
@@ -35,8 +32,8 @@ def test_products_are_the_inner_products_of_a_log_likelihood():
     stack = volume_to_fourier(volumes)
     noise = rng.uniform(1, 2, 8)
     packed, disc = next(iter(spectra.batches())), spectra.disc
-    rows = whitened_rows(stack, packed, disc, noise)
-    gram, match = whitened_products(rows, whitened_data(packed.data, disc, noise))
+    whitening = Whitening(disc, noise)
+    gram, match = whitened_products(whitening.rows(stack, packed), whitening.data(packed.data))
     factors = 2 * disc.weights / noise[disc.shells]
     images = predict_images(stack, packed, disc).numpy()
     expected = np.einsum("nap,nbp,p->nab", images.conj(), images, factors).real

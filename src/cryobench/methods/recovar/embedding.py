@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
-from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.methods.recovar.whitened import Whitening, small_batches, whitened_products
 from cryobench.reconstruction.decoders.kernel_regression.precisions import pack_symmetric
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra, predict_images
@@ -57,17 +57,16 @@ def _embed(
 ) -> tuple[Sums, Rows]:
     disc, device = spectra.disc, spectra.device
     mean_ft, basis_ft = mean_ft.to(device), basis_ft.to(device)
+    whitening = Whitening(disc, noise, device)
     grid = torch.from_numpy(CONTRASTS if fit_contrast else np.ones(1)).to(device)
     found: dict[str, list[np.ndarray]] = {}
     visited: list[np.ndarray] = []
     sums: dict[str, float] = {}
     for batch in spectra.batches():
         for part in small_batches(batch, disc, basis_ft.n_volumes):
-            data, mean = (
-                whitened_data(values, disc, noise) for values in (part.data, predict_images(mean_ft, part, disc))
-            )
+            data, mean = whitening.data(part.data), whitening.data(predict_images(mean_ft, part, disc))
             visited.append(part.indices)
-            rows = whitened_rows(basis_ft, part, disc, noise)
+            rows = whitening.rows(basis_ft, part)
             gram, match, with_mean = (values.double() for values in whitened_products(rows, data, mean))
             of_mean = ((mean * mean).sum(-1).double(), (mean * data).sum(-1).double())
             for d in dimensions:

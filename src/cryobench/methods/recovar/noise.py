@@ -23,7 +23,7 @@ from cryobench.fourier import fft_images, ifft_images
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.recovar.masks import MaskedImages
-from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.methods.recovar.whitened import Whitening, small_batches, whitened_products
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra, subtract_volume
 
@@ -87,10 +87,11 @@ def _measure_fits(
     # Factor of an entry of a whitened row.
     entry = (2 * weights / torch.from_numpy(noise[disc.shells]).to(device)).float()
     power, freedom = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
+    whitening = Whitening(disc, noise, device)
     for batch in spectra.batches():
         for part in small_batches(batch, disc, basis_ft.n_volumes):
-            data = whitened_data(subtract_volume(part, mean_ft, disc).data, disc, noise)
-            rows = whitened_rows(basis_ft, part, disc, noise)
+            data = whitening.data(subtract_volume(part, mean_ft, disc).data)
+            rows = whitening.rows(basis_ft, part)
             gram, match = whitened_products(rows, data)
             ridge = 1e-6 * gram.diagonal(dim1=-2, dim2=-1).mean(-1)[:, None, None] * eye
             inverse = torch.linalg.inv((gram + ridge).double()).float()

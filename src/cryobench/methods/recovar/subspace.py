@@ -18,7 +18,7 @@ from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume
-from cryobench.methods.recovar.whitened import small_batches, whitened_data, whitened_products, whitened_rows
+from cryobench.methods.recovar.whitened import Whitening, small_batches, whitened_products
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra, subtract_volume
 from cryobench.rng import stream
@@ -72,12 +72,12 @@ def _sum_moments(
     rows, columns = torch.triu_indices(k, k, device=device)
     moments = torch.zeros(len(rows), len(rows), device=device)
     right = torch.zeros(k, k, dtype=torch.float64, device=device)
+    whitening = Whitening(spectra.disc, noise, device)
     for batch in spectra.batches():
         entries, first = torch.empty(len(batch), len(rows), device=device), 0
         for part in small_batches(batch, spectra.disc, k):
             residual = subtract_volume(part, mean_ft, spectra.disc).data
-            images = whitened_rows(basis_ft, part, spectra.disc, noise)
-            gram, match = whitened_products(images, whitened_data(residual, spectra.disc, noise))
+            gram, match = whitened_products(whitening.rows(basis_ft, part), whitening.data(residual))
             entries[first : first + len(part)] = gram[:, rows, columns]
             right += (match.T @ match).double() - gram.double().sum(0)
             first += len(part)

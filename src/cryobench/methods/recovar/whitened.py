@@ -9,6 +9,7 @@ and writes rows in the layout of the matrix product; elsewhere, and as its refer
 """
 
 from itertools import pairwise
+from math import prod
 
 import numpy as np
 import torch
@@ -21,61 +22,66 @@ from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.slices.whitened import fill_rows
 from cryobench.reconstruction.images import Posed, predict_images
 
-_BYTES_AT_ONCE = {"cpu": 2e7, "cuda": 5e8}
+_BYTES_AT_ONCE = {"cpu": 3e7, "cuda": 5e8}
 """Memory for slices: fits a cache, or keeps a GPU busy."""
+_TOGETHER = 4
+"""Images are taken in multiples of this number where so many fit, so that threads have equally many."""
 
 
 def small_batches(batch: Posed, disc: HalfDisc, n_volumes: int) -> list[Posed]:
     """Parts of a batch, in order, whose slices of all volumes are made together."""
     size = disc.box_size * (disc.box_size // 2 + 1) * 8 * n_volumes
     step = max(1, int(_BYTES_AT_ONCE[batch.data.device.type] // size))
+    step = step if step < _TOGETHER else step // _TOGETHER * _TOGETHER
     return [batch.cut(first, first + step) for first in range(0, len(batch), step)]
 
 
-def whitening(disc: HalfDisc, noise: Float[np.ndarray, "s"]) -> Float[Tensor, "p"]:
-    """√(2 w / σ²) (p,) float32 for noise power (radius + 1,)."""
-    return torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float()
+class Whitening:
+    """The factors √(2 w / σ²) of a noise power σ² (radius + 1,), applied to images and to slices of volumes."""
 
+    def __init__(self, disc: HalfDisc, noise: Float[np.ndarray, "s"], device: str = "cpu") -> None:
+        self._disc = disc
+        self._factors = torch.from_numpy(np.sqrt(2 * disc.weights / noise[disc.shells])).float().to(device)
+        self._rows = np.empty(0, dtype=np.float32)
 
-def whitened_rows(
-    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
-) -> Float[Tensor, "m p2 k"]:
-    """X (m, 2 p, k) float32 of a stack of k volumes on the grid of ``disc``'s box."""
-    if batch.data.device.type != "cpu":
-        return whitened_rows_by_slices(volume_ft, batch, disc, noise)
-    if not volume_ft.is_stack or volume_ft.kernel != "trilinear" or volume_ft.box_size != disc.box_size:
-        raise ValueError("whitened rows need a trilinear stack of volumes in the particles' box size.")
-    layout, count = volume_ft.layout, len(batch)
-    factors = (batch.ctf * whitening(disc, noise)).numpy()
-    rows = np.empty((count, 2 * len(disc.index), volume_ft.n_volumes), dtype=np.float32)
-    arguments = (
-        torch.view_as_real(volume_ft.values.contiguous()).numpy().reshape(-1),
-        layout.shape[1] * layout.shape[2],
-        layout.shape[2],
-        layout.center,
-        layout.center_x,
-        batch.rotations.numpy(),
-        (disc.frequencies * layout.padding).astype(np.float32),
-        factors,
-        rows,
-    )
-    bounds = np.linspace(0, count, min(4 * count_threads(), count) + 1).astype(int)
-    run_parts(fill_rows, [(*arguments, first, last) for first, last in pairwise(bounds)])
-    return torch.from_numpy(rows)
+    def data(self, values: Complex[Tensor, "*m p"]) -> Float[Tensor, "*m p2"]:
+        """(..., 2 p) real rows of packed spectra (..., p), in the layout of ``rows``."""
+        return torch.view_as_real(values * self._factors).flatten(-2)
 
+    def rows(self, volume_ft: FourierVolume, batch: Posed) -> Float[Tensor, "m p2 k"]:
+        """X (m, 2 p, k) float32 of a stack of k volumes on the grid of the images' box.
 
-def whitened_rows_by_slices(
-    volume_ft: FourierVolume, batch: Posed, disc: HalfDisc, noise: Float[np.ndarray, "s"]
-) -> Float[Tensor, "m p2 k"]:
-    """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
-    return whitened_data(predict_images(volume_ft, batch, disc), disc, noise).mT
+        On the CPU it lies in memory that the next call overwrites: fresh pages for every few images take as long as
+        the sums.
+        """
+        disc = self._disc
+        if batch.data.device.type != "cpu":
+            return self.rows_by_slices(volume_ft, batch)
+        if not volume_ft.is_stack or volume_ft.kernel != "trilinear" or volume_ft.box_size != disc.box_size:
+            raise ValueError("whitened rows need a trilinear stack of volumes in the particles' box size.")
+        layout, count = volume_ft.layout, len(batch)
+        shape = (count, 2 * len(disc.index), volume_ft.n_volumes)
+        if self._rows.size < prod(shape):
+            self._rows = np.empty(prod(shape), dtype=np.float32)
+        rows = self._rows[: prod(shape)].reshape(shape)
+        arguments = (
+            torch.view_as_real(volume_ft.values.contiguous()).numpy().reshape(-1),
+            layout.shape[1] * layout.shape[2],
+            layout.shape[2],
+            layout.center,
+            layout.center_x,
+            batch.rotations.numpy(),
+            (disc.frequencies * layout.padding).astype(np.float32),
+            (batch.ctf * self._factors).numpy(),
+            rows,
+        )
+        bounds = np.linspace(0, count, min(4 * count_threads(), count) + 1).astype(int)
+        run_parts(fill_rows, [(*arguments, first, last) for first, last in pairwise(bounds)])
+        return torch.from_numpy(rows)
 
-
-def whitened_data(
-    values: Complex[Tensor, "*m p"], disc: HalfDisc, noise: Float[np.ndarray, "s"]
-) -> Float[Tensor, "*m p2"]:
-    """(..., 2 p) real rows of packed spectra (..., p), in the layout of ``whitened_rows``."""
-    return torch.view_as_real(values * whitening(disc, noise).to(values.device)).flatten(-2)
+    def rows_by_slices(self, volume_ft: FourierVolume, batch: Posed) -> Float[Tensor, "m p2 k"]:
+        """The same from extracted slices: for any device, and as the reference in tests of the kernel."""
+        return self.data(predict_images(volume_ft, batch, self._disc)).mT
 
 
 def whitened_products(rows: Float[Tensor, "m p2 k"], *data: Float[Tensor, "m p2"]) -> list[Float[Tensor, "m k ..."]]:
