@@ -1,4 +1,4 @@
-"""Arguments and options common to several commands; those of the machine are in ``machine``."""
+"""Arguments and options common to several commands; those of the machine are in ``machine_options``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,14 +12,14 @@ RecipeName = Annotated[str, typer.Argument(help="Name of a recipe: see 'cryobenc
 Preset = Annotated[
     str,
     typer.Option(
-        help="tiny (seconds), lite (a minute), paper (the published specification), or realistic: lite, with "
+        help="tiny (seconds), lite (a minute or two), paper (the published specification), or realistic: lite, with "
         "the imperfections of real particles."
     ),
 ]
 Structure = Annotated[
     list[str] | None,
     typer.Option(
-        help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: those shipped with the recipe."
+        help="PDB or mmCIF files, gzipped or not, or rcsb:ID to download; default: the recipe's own molecules."
     ),
 ]
 Set = Annotated[

@@ -51,7 +51,7 @@ def adopt(
     ] = None,
     mend: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help="Apply a mend named by 'cryobench check'; repeat for more."),
+        typer.Option(metavar="NAME", help="Apply a correction that 'cryobench check' suggests; repeat for more."),
     ] = None,
     check: Annotated[bool, typer.Option(help="Check the conventions on 1,000 images: some seconds.")] = True,
 ) -> None:

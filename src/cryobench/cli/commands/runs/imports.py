@@ -35,7 +35,7 @@ def import_(
     poses: Annotated[
         Path | None,
         typer.Option(
-            help="Estimated poses: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); none: ignore those of a job.",
+            help="Estimated poses: .star, .cs, .pkl (cryoDRGN) or .npy (rotations); 'none' ignores those of a job.",
             rich_help_panel=_FILES,
         ),
     ] = None,

@@ -34,7 +34,8 @@ def score(
     mask: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="Score within this mask (.mrc, 0 to 1) instead of the data set's; or none."
+            metavar="FILE",
+            help="Score within this mask (.mrc, 0 to 1) instead of the data set's; 'none' for no mask.",
         ),
     ] = None,
     resample: Annotated[

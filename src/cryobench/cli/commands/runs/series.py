@@ -73,7 +73,7 @@ def series(
     similar ones consecutive. **graph**: at particles on the shortest path through anchors along nearest neighbours,
     which avoids empty regions. **path**: along a path of high density (recovar keeps one), or between two particles.
 
-    As cryoSPARC's 3D Variability Display:
+    As in cryoSPARC's 3D Variability Display:
 
     **simple**: the mean plus a multiple of a component (3dva, recovar). **cluster**: back-projected from the
     particles of each cluster. **intermediates**: back-projected in overlapping windows along a latent axis.
