@@ -14,8 +14,8 @@ import os
 
 import lazy_loader
 
-# Large temporary tensors in huge pages, as NumPy's arrays are: faulted in 4 KiB at a time they took a seventh of the
-# CPU time of recovar at 128 px. PyTorch reads it when it first allocates.
+# Large temporary tensors in huge pages: faulted in 4 KiB at a time they take seconds of system time for every volume
+# of recovar at 128 px. PyTorch reads it when it first allocates.
 os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -51,8 +51,7 @@ class Whitening:
     def rows(self, volume_ft: FourierVolume, batch: Posed) -> Float[Tensor, "m p2 k"]:
         """X (m, 2 p, k) float32 of a stack of k volumes on the grid of the images' box.
 
-        On the CPU it lies in memory that the next call overwrites: fresh pages for every few images take as long as
-        the sums.
+        On the CPU it lies in memory that the next call overwrites, since fresh pages for every few images are slow.
         """
         disc = self._disc
         if batch.data.device.type != "cpu":
