@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jaxtyping
 import numpy as np
 import pytest
-import torch
 from jaxtyping import install_import_hook
 from threadpoolctl import threadpool_limits
+
+import typechecker
 
 _REPORT = Path(__file__).parent / "unit" / "report"
 _UNCHECKED = (
@@ -54,6 +56,8 @@ def _share_cores(processes: int) -> None:
 
     What depends on the number of threads is tested at numbers of its own.
     """
+    import torch
+
     threads = max(1, (os.cpu_count() or 1) // processes)
     torch.set_num_threads(threads)
     threadpool_limits(threads)
@@ -65,6 +69,8 @@ def _share_cores(processes: int) -> None:
 if "PYTEST_XDIST_WORKER_COUNT" in os.environ:
     _share_cores(int(os.environ["PYTEST_XDIST_WORKER_COUNT"]))
 
+# The hook decorates by this name whatever is in a module.
+jaxtyping.jaxtyped = typechecker.jaxtyped
 install_import_hook(_checked_modules(), "typechecker.check")
 
 # A shell starts background jobs with interrupts ignored, and their children inherit that: tests of Ctrl-C would fail.
@@ -79,17 +85,27 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return WorkStealingScheduling(config, log) if config.getoption("dist") == "load" else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """A process more than there are cores, as many tests wait for programs that they have started."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests with Dask workers come first: one process of pytest-xdist has them all, and starts the workers once.
 
-    They also run every method. So that not two processes compile the same kernels at the same time, tests of the
-    report, which need almost none, are in the middle: there the second of two processes starts.
+    They also run every method. So that not two processes compile the same kernels at the same time, the other
+    processes, each of which begins with its part of the list, begin with tests of the report, which need almost none.
     """
+    starts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")) - 1
     items.sort(key=lambda item: "two_workers" not in getattr(item, "fixturenames", ()))
     report = [item for item in items if item.path.is_relative_to(_REPORT)]
     others = [item for item in items if not item.path.is_relative_to(_REPORT)]
-    middle = len(items) // 2
-    items[:] = others[:middle] + report + others[middle:]
+    for start in range(starts, 0, -1):
+        share = report[len(report) * (start - 1) // starts : len(report) * start // starts]
+        at = len(others) * start // (starts + 1)
+        others[at:at] = share
+    items[:] = others if starts else items
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +128,16 @@ def quick_figures(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def check_first_calls() -> None:
+    """Annotated shapes are checked anew in every test."""
+    typechecker.calls.clear()
+
+
+@pytest.fixture(autouse=True)
 def same_threads() -> Iterator[None]:
     """Threads as they were: bits of methods depend on their number."""
+    import torch
+
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)

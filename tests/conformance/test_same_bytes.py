@@ -68,6 +68,7 @@ def on_one_and_two_threads(tmp_path_factory, run_folder):
     return found["1"], found["2"]
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("name", FURTHER)
 def test_threads_change_no_byte_of_a_data_set(on_one_and_two_threads, name):
     one, two = on_one_and_two_threads
@@ -75,6 +76,7 @@ def test_threads_change_no_byte_of_a_data_set(on_one_and_two_threads, name):
     assert one[name] == two[name]
 
 
+@pytest.mark.gate
 def test_threads_change_no_score_and_a_data_set_made_anew_is_the_same_one(on_one_and_two_threads):
     one, two = on_one_and_two_threads
     assert one["scores"]["scores"]

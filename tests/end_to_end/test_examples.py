@@ -11,6 +11,7 @@ from cryobench.io.store import load_reconstruction, load_scores
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize("script", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
 def test_example_runs(script, tmp_path):
     done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, check=False)

@@ -58,6 +58,7 @@ def test_unknown_attribute():
         cryobench.metric  # noqa: B018
 
 
+@pytest.mark.gate
 def test_names_can_be_loaded_at_once():
     """As lazy-loader does where EAGER_IMPORT is set: no module needs a name of a package that is not yet whole."""
     code = "import sys, cryobench; print('torch' in sys.modules, cryobench.run.__name__)"

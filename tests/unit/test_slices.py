@@ -329,6 +329,7 @@ def test_refusals_of_shapes():
         extract_slices(volume_to_fourier(torch.zeros(12, 12, 12)), torch.eye(3)[None], volume_index=torch.tensor([0]))
 
 
+@pytest.mark.gate
 @pytest.mark.parametrize(("extent", "count"), [("few", 10), pytest.param("all", 32, marks=pytest.mark.slow)])
 def test_triton_bodies_agree_with_reference_in_the_interpreter(extent, count):
     """In a process of its own, since Triton decides on import whether it interprets."""

@@ -114,6 +114,7 @@ def test_images_that_were_multiplied_by_their_ctf_are_named(sound):
     assert names_of(check_conventions(wrong))[:1] == ["ctf-premultiplied"]
 
 
+@pytest.mark.gate
 def test_two_faults_that_hide_one_another_are_both_found(sound):
     particles = sound.particles
     wrong = with_poses(sound, np.ascontiguousarray(particles.rotations.transpose(0, 2, 1)), -particles.shifts)

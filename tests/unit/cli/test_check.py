@@ -31,6 +31,7 @@ def wrong(tmp_path_factory):
     return folder
 
 
+@pytest.mark.gate
 def test_adopt_warns_and_what_it_says_mends(wrong, tmp_path):
     first = call("adopt", wrong / "particles.star", "-o", tmp_path / "first", "--contrast", "dark")
     assert first.exit_code == 0, (first.output, first.exc_info)

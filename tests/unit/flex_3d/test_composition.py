@@ -1,6 +1,7 @@
 """Variation of density that a deformation cannot model: found where an arm comes and goes, and not in noise."""
 
 import numpy as np
+import pytest
 import torch
 
 from cryobench.compute import Compute
@@ -13,6 +14,7 @@ from cryobench.reconstruction.statistics import split_halves
 from hinged_blobs import hinged_dataset
 
 
+@pytest.mark.gate
 def test_an_arm_that_comes_and_goes_is_found_as_large_as_it_varies():
     dataset = hinged_dataset(n=300, size=24, vanishing=True)
     particles = dataset.particles

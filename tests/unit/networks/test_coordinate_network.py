@@ -191,6 +191,7 @@ def test_gradients_are_finite_differences(domain, rng):
     assert torch.autograd.gradcheck(residual, (latents.requires_grad_(), six, shifts, *tensors), eps=1e-7, atol=1e-5)
 
 
+@pytest.mark.gate
 def test_a_decoder_fitted_to_a_volume_projects_like_the_grid(rng):
     size = 24
     truth = toy_dataset(size=size, n=3).truth

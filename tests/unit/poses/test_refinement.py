@@ -106,6 +106,7 @@ def test_the_poses_of_the_table_are_those_of_the_answer():
     np.testing.assert_allclose(found["shifts"], particles.shifts + PIXEL_SIZE * in_px.numpy(), atol=1e-5)
 
 
+@pytest.mark.gate
 def test_shifts_come_back_in_angstrom_also_from_a_smaller_box():
     """Shifts alone are off: within a few epochs most of the error is gone, whatever the size of a pixel."""
     dataset = toy_dataset(snr=2.0)
