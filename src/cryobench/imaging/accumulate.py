@@ -22,7 +22,7 @@ class SliceAccumulator:
     ----------
     box_size, kernel, padding
         Grid to insert into. The trilinear kernel keeps weights non-negative.
-    Number of volumes, or None for a single volume without an axis of volumes.
+    n_volumes
         Classes, or None for a single volume without an axis of volumes.
     n_weights
         Weight channels if they are not one per volume, for example K (K + 1) / 2 second moments.
@@ -72,7 +72,7 @@ class SliceAccumulator:
             Their weights b, for example CTF².
         rotations
             Particle from reference.
-        γ, needed with several volumes. The taps of a pixel are computed once per particle and class.
+        class_weights
             γ, needed if there are several volumes. The taps of a pixel are computed once per particle and class.
         weight_factors
             Factors of b, one per weight channel, where they are not γ; all of them if ``n_weights`` was given.

@@ -66,8 +66,8 @@ def project_voxels(positions: Float[Tensor, "n v 2"], values: Float[Tensor, "m"]
 
     Parameters
     ----------
-    places
-        (n, v, 2) positions of the vertices in each image, (x, y) in its pixels; the centre of the box is at s // 2.
+    positions
+        (n, v, 2) of the vertices in each image, (x, y) in its pixels; the centre of the box is at s // 2.
     values
         (m,) densities of the voxels.
     bound
