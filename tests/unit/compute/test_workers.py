@@ -2,7 +2,9 @@
 
 import os
 
+import numpy as np
 import pytest
+import torch
 
 from cryobench.compute import Compute, open_compute
 from cryobench.compute.workers import check_workers, open_workers
@@ -14,6 +16,10 @@ def add(one, other):
 
 def make(value):
     return {"value": value, "process": os.getpid()}
+
+
+def double(tensors):
+    return {name: 2 * tensor for name, tensor in tensors.items()}
 
 
 def process_of(made):
@@ -50,6 +56,23 @@ def test_items_are_mapped_each_once(two_workers):
 def test_an_error_of_a_worker_is_raised_here(two_workers):
     with pytest.raises(ValueError, match="no such particle"):
         two_workers.results(two_workers.start(fail, [[0], [1]]))
+
+
+def test_tensors_arrive_as_they_were_sent(two_workers, rng):
+    spectrum = torch.from_numpy(rng.normal(size=(3, 4)) + 1j)
+    values = {"plain": spectrum, "conjugate": spectrum.conj(), "part": spectrum.T[1:], "weight": torch.ones(2)}
+    values["trained"] = torch.ones(2, requires_grad=True)
+    sent = two_workers.broadcast([values])
+    (there,) = two_workers.results(two_workers.start(double, [[sent[0]]]))
+    for name, value in values.items():
+        torch.testing.assert_close(there[name], 2 * value)
+        assert there[name].dtype == value.dtype
+    there["plain"] += 1  # can be written into
+
+
+def test_large_arguments_are_no_warning(two_workers):
+    (total,) = two_workers.results(two_workers.start(np.sum, [[np.ones(3_000_000)]]))
+    assert total == 3e6
 
 
 def test_memory_is_divided_among_workers(two_workers):
