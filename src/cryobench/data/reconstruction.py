@@ -28,6 +28,11 @@ class Decoder(Protocol):
         ...
 
     @property
+    def reads_particles(self) -> bool:
+        """Whether all particles are read for every volume."""
+        ...
+
+    @property
     def width(self) -> int:
         """Length of a row of latents (d), or of class probabilities (k)."""
         ...

@@ -49,8 +49,8 @@ def score(
     Parameters
     ----------
     metrics
-        Names from ``METRICS``, or None for all that can be measured. The others are listed with the reason in
-        ``Scores.context["not_measured"]``.
+        Names from ``METRICS``, or None for all that can be measured, but those that take very long here
+        (``Metric.explain_wait``). The others are listed with the reason in ``Scores.context["not_measured"]``.
     align
         How volumes are aligned to the true ones before they are compared: "none"; "reconstruction", one
         transform for all; "class", one per class; "volume", one per volume; "auto", "class" if its classes have
@@ -99,6 +99,8 @@ def score(
         try:
             reason = metric.explain_missing(seen, scored)
             measured = None if reason or keeper is None else keeper.find(metric)
+            if metrics is None and not measured:
+                reason = reason or metric.explain_wait(seen, scored)
             found = measured if reason or measured else metric.measure(seen, scored, seed=seed, progress=progress)
         except Exception as error:
             if metrics is not None or metric.name in METRICS:

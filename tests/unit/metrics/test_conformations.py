@@ -1,5 +1,6 @@
 """One volume for each state: decoded at the actual latent nearest to the state's mean, or a query volume."""
 
+import re
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,6 +25,7 @@ class NearestState:
     asked: list[np.ndarray] = field(default_factory=list)
 
     takes = "latents"
+    reads_particles: bool = False
 
     def decode(self, latents):
         turns = 2 * np.pi * np.arange(3) / 3
@@ -72,6 +74,21 @@ def test_where_nothing_decodes_only_states_with_a_query_particle_are_told_of(toy
     assert score(result, toy, NAME)[MEAN].value == 1
     lost = np.where((toy.truth.states == present[0])[:, None], np.nan, latents)
     assert choose_conformations(replace(result, latents=lost), toy).n_without_latent == 1
+
+
+def test_many_volumes_of_many_particles_wait_until_they_are_asked_for(toy, latents, monkeypatch) -> None:
+    decoder = NearestState(stack(toy), reads_particles=True)
+    run = Reconstruction(toy.queries, latents=latents, decoder=decoder)
+    assert MEAN in score(run, toy).scores
+    monkeypatch.setattr("cryobench.metrics.volumes.per_conformation._LONGEST", 0.0)
+    decoder.asked.clear()
+    found = score(run, toy)
+    assert MEAN not in found.scores
+    assert not decoder.asked
+    why = "would read all 60 particles for each of 3 volumes, .*--metric per-conformation-fsc"
+    assert re.match(why, found.context["not_measured"][NAME[0]])
+    assert MEAN in score(run, toy, NAME).scores
+    assert MEAN in score(Reconstruction(toy.queries, latents=latents, decoder=NearestState(stack(toy))), toy).scores
 
 
 def test_classes_are_those_most_particles_of_a_state_are_in(toy) -> None:

@@ -34,6 +34,10 @@ from cryobench.metrics.volumes.query_pairs import hash_mask, lay_out_curves, nam
 MOST_STATES = 200
 """Most states whose volumes are compared, evenly spaced; the published sets have 100 and 16."""
 _PREFIX = "conformation-"
+_READ_SECONDS = 0.25e-3
+"""CPU time in which a decoder that reads all particles for a volume reads one of 128 px; measured on one core."""
+_LONGEST = 240.0
+"""Seconds of reading after which the metric is measured only when it is named."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,6 +256,19 @@ class PerConformationFsc(Metric):
             chosen = choose_conformations(reconstruction, dataset)
             return None if len(chosen.states) else _explain_none(chosen)
         return None
+
+    def explain_wait(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
+        """Where all particles are read for every volume, and there are many of both."""
+        if reconstruction.decoder is None or not reconstruction.decoder.reads_particles:
+            return None
+        states, n = len(choose_conformations(reconstruction, dataset).states), len(dataset.particles)
+        seconds = states * n * _READ_SECONDS * (dataset.particles.box_size / 128) ** 2
+        if seconds <= _LONGEST:
+            return None
+        return (
+            f"would read all {n:,} particles for each of {states} volumes, some {seconds / 60:.0f} minutes of CPU time: "
+            f"it is measured when named, --metric {self.name}"
+        )
 
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None

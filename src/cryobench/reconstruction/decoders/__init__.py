@@ -104,6 +104,11 @@ class DeferredDecoder:
         return _load(self.reconstruction).takes
 
     @property
+    def reads_particles(self) -> bool:
+        """Whether all particles are read for every volume."""
+        return _load(self.reconstruction).reads_particles
+
+    @property
     def width(self) -> int:
         """Numbers in a row of latents."""
         return self._opened.width

@@ -22,6 +22,8 @@ class VolumeDecoder(ABC):
     """Name by which runs refer to it."""
     takes: ClassVar[Literal["latents", "posteriors"]] = "latents"
     """Part of a reconstruction whose rows it decodes."""
+    reads_particles: ClassVar[bool] = False
+    """Whether all particles are read for every volume."""
     width: int
     """Numbers in a row of latents, or of class probabilities."""
     box_size: int

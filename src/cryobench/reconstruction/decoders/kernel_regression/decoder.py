@@ -41,6 +41,7 @@ class KernelRegressionDecoder(VolumeDecoder):
     """Particles with latents, kept open: each volume is a weighted back-projection of those near a latent."""
 
     name = "kernel-regression"
+    reads_particles = True
     regression: KernelRegression
     width: int
     box_size: int
