@@ -37,7 +37,7 @@ from cryobench.metrics.labels.agreement import compare_labels
 from cryobench.metrics.poses.errors import pose_error
 from cryobench.report.charts.kinds import Axis, LineChart, Series
 from cryobench.report.drawing.draw import draw_on_paper, save_svg
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.styles import RunStyle
 from machine import describe_machine
 from mixtures import add_options, make_mixture, run_method, show_seeds
 

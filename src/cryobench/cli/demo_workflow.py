@@ -9,7 +9,7 @@ from cryobench.cli.score_table import print_scores
 from cryobench.cli.tables import print_dataset
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
-from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
+from cryobench.report.scored_runs.inputs import digest_inputs, is_up_to_date
 from cryobench.runs.run import run
 from cryobench.runs.score import load_or_score
 

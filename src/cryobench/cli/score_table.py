@@ -12,8 +12,14 @@ from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.registry import get_metric
-from cryobench.report.runs.standing import Standing, compare_controls, find_negative_scores, rank_runs, sort_runs
-from cryobench.report.runs.tables import Run, name_runs, reasons_missing
+from cryobench.report.scored_runs.standing import (
+    Standing,
+    compare_controls,
+    find_negative_scores,
+    rank_runs,
+    sort_runs,
+)
+from cryobench.report.scored_runs.tables import Run, name_runs, reasons_missing
 
 _NAME, _LABEL, _GAP = 14, 34, 2
 """Maximum width of a run's name and of a score's label, and spaces between columns, in characters."""

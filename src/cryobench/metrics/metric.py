@@ -170,7 +170,7 @@ class Metric(ABC):
         return f"needs {' and '.join(missing)}, which {_who_lacks(missing)}" if missing else None
 
     def explain_wait(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Reason, in words, for measuring this only where it is asked for by name: its time; None if there is none."""
+        """Reason, in words, for measuring this only where it is named: its time. None if there is none."""
         return None
 
     def require(self, reconstruction: Reconstruction, dataset: Dataset) -> GroundTruth:

@@ -4,7 +4,7 @@
 
 Facts are gathered once, as values, then drawn, then written; imports follow the same order.
 
-``card`` has the facts about a data set, which ``cryobench show`` prints; ``runs`` those about scored runs: tables,
+``card`` has the facts about a data set, which ``cryobench show`` prints; ``scored_runs`` those about runs: tables,
 ranks and warnings, which the terminal shows too, latents in two dimensions, query volumes, published results;
 ``findings`` the findings of runs. ``charts`` turns these into small values with the contents of each chart, and
 ``drawing`` into the specifications that draw them on page and paper. ``pages`` gathers all of it for one page and

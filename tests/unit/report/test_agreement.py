@@ -8,9 +8,9 @@ import pytest
 
 from cryobench.data import ClassVolumes, Components, IndexedVolumes, Reconstruction, RunCost, RunRecord, Score, Scores
 from cryobench.report import write_report
-from cryobench.report.runs.agreement import MOST_QUERIES, compare_runs, describe_found
-from cryobench.report.runs.queries import choose_queries
-from cryobench.report.runs.tables import name_runs
+from cryobench.report.scored_runs.agreement import MOST_QUERIES, compare_runs, describe_found
+from cryobench.report.scored_runs.queries import choose_queries
+from cryobench.report.scored_runs.tables import name_runs
 from fabricated import blob_volumes, fabricate_dataset
 
 N = 100

@@ -15,8 +15,8 @@ from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
 from cryobench.report.charts.scores import draw_forest
 from cryobench.report.drawing.draw import draw_on_paper, to_svg
-from cryobench.report.runs import tables
-from cryobench.report.runs.styles import RunStyle, style_runs
+from cryobench.report.scored_runs import tables
+from cryobench.report.scored_runs.styles import RunStyle, style_runs
 from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
 
 

@@ -9,7 +9,7 @@ from cryobench.check import check_conventions, keep_check
 from cryobench.io.store import load_dataset
 from cryobench.report.card.conventions import view_conventions
 from cryobench.report.pages.card import write_card
-from cryobench.report.runs.inputs import digest_inputs
+from cryobench.report.scored_runs.inputs import digest_inputs
 from page_parser import ParsedPage, check_references
 from stored import store_dataset
 from toy import toy_dataset
@@ -50,9 +50,9 @@ def test_a_curve_is_shown_once_where_nothing_was_mended(checked):
 
 
 def test_a_page_is_out_of_date_after_another_check(checked, tmp_path, monkeypatch):
-    monkeypatch.setattr("cryobench.report.runs.inputs.find_commit", lambda: "0" * 40)
+    monkeypatch.setattr("cryobench.report.scored_runs.inputs.find_commit", lambda: "0" * 40)
     dataset = replace(checked, card={**checked.card, "sha256": "1" * 64})
     with_check = digest_inputs(dataset, [])
     assert with_check is not None
-    monkeypatch.setattr("cryobench.report.runs.inputs.read_check", lambda folder: None)
+    monkeypatch.setattr("cryobench.report.scored_runs.inputs.read_check", lambda folder: None)
     assert digest_inputs(dataset, []) != with_check

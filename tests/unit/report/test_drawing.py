@@ -22,7 +22,7 @@ from cryobench.report.drawing.vega import PAGE, PAPER, encode, table
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import report_data
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.styles import RunStyle
 from fabricated import HOSTILE_NAME, fabricate_results, fabricate_rich_dataset
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -12,8 +12,8 @@ from cryobench.report.charts.ensembles import count_numbers, draw_ensembles, nam
 from cryobench.report.charts.kinds import Axis, DotChart, GridChart, LineChart, TreeChart
 from cryobench.report.drawing.draw import draw_on_page, draw_on_paper, to_svg
 from cryobench.report.findings.tables import tabulate_species
-from cryobench.report.runs.styles import style_runs
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.styles import style_runs
+from cryobench.report.scored_runs.tables import Run
 
 
 def make_run(label: str, *findings: Finding) -> Run:

@@ -42,8 +42,8 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.runs.styles import style_runs
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.styles import style_runs
+from cryobench.report.scored_runs.tables import Run
 from fabricated import PIXEL_SIZE, fabricate_dataset
 
 SVG = "{http://www.w3.org/2000/svg}"

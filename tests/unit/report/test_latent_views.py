@@ -14,10 +14,10 @@ from cryobench._progress import Silent
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import latent_specs
-from cryobench.report.runs import latent_views
-from cryobench.report.runs.colourings import colourings
-from cryobench.report.runs.latent_views import TABLE, read_earlier, tabulate_views, view_latents
-from cryobench.report.runs.umap_layout import WIDEST, _find_neighbours, explain_no_umap, lay_out_umap
+from cryobench.report.scored_runs import latent_views
+from cryobench.report.scored_runs.colourings import colourings
+from cryobench.report.scored_runs.latent_views import TABLE, read_earlier, tabulate_views, view_latents
+from cryobench.report.scored_runs.umap_layout import WIDEST, _find_neighbours, explain_no_umap, lay_out_umap
 from fabricated import HOSTILE_NAME, fabricate_dataset, fabricate_results, fabricate_rich_dataset
 
 

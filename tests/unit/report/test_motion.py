@@ -14,7 +14,7 @@ from cryobench.report.charts.collect import collect_charts
 from cryobench.report.drawing.pictures import draw_motion
 from cryobench.report.findings.motion import animate_motion, view_motion
 from cryobench.report.findings.tables import tabulate_motion
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 from cryobench.testing.toy import toy_dataset
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,8 +8,8 @@ import pytest
 from cryobench.data import GroundTruth, IndexedVolumes
 from cryobench.report import slices, surfaces
 from cryobench.report.card import views
-from cryobench.report.runs import queries
-from cryobench.report.runs.tables import name_runs
+from cryobench.report.scored_runs import queries
+from cryobench.report.scored_runs.tables import name_runs
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import PIXEL_SIZE, blob_volumes, fabricate_dataset, fabricate_results
 

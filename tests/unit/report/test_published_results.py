@@ -7,8 +7,8 @@ import pytest
 
 from cryobench.metrics.display import find_metric
 from cryobench.recipes.published import PUBLISHED
-from cryobench.report.runs import tables
-from cryobench.report.runs.published_results import (
+from cryobench.report.scored_runs import tables
+from cryobench.report.scored_runs.published_results import (
     lay_out_published,
     published_results,
     published_sources,

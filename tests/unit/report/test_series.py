@@ -13,8 +13,8 @@ from cryobench.report import write_report
 from cryobench.report.charts.particles import draw_latents
 from cryobench.report.findings.series import view_series
 from cryobench.report.pages.specs import latent_specs
-from cryobench.report.runs.latent_views import LatentView, view_latents
-from cryobench.report.runs.tables import Run, name_runs
+from cryobench.report.scored_runs.latent_views import LatentView, view_latents
+from cryobench.report.scored_runs.tables import Run, name_runs
 from cryobench.runs.series.settings import SeriesSettings
 from cryobench.runs.series.write import write_series
 from page_parser import ParsedPage, check_references

@@ -7,8 +7,8 @@ import pytest
 from cryobench.data import Reconstruction, RunRecord, Scores
 from cryobench.metrics.display import find_kind
 from cryobench.metrics.uncertainty import summarise
-from cryobench.report.runs.standing import compare_controls, find_negative_scores, rank_runs, sort_runs
-from cryobench.report.runs.tables import Run, name_runs
+from cryobench.report.scored_runs.standing import compare_controls, find_negative_scores, rank_runs, sort_runs
+from cryobench.report.scored_runs.tables import Run, name_runs
 
 FSC = "fsc-auc-normalised"
 

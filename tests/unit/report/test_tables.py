@@ -13,8 +13,8 @@ from cryobench.report.card.dataset_tables import (
     pose_table,
     state_table,
 )
-from cryobench.report.runs import tables
-from cryobench.report.runs.assignments import class_by_truth
+from cryobench.report.scored_runs import tables
+from cryobench.report.scored_runs.assignments import class_by_truth
 from cryobench.rotations import rotations_from_quaternions
 from fabricated import N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 

@@ -11,7 +11,7 @@ from cryobench.report.charts.kinds import LineChart, SnapshotChart
 from cryobench.report.charts.training import MOST_SHOWN, draw_snapshots, draw_terms, project_snapshots
 from cryobench.report.drawing.draw import draw_on_paper, to_svg
 from cryobench.report.findings.tables import MOST_STRETCHES, tabulate_terms
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 from fabricated import fabricate_dataset
 
 

@@ -266,8 +266,8 @@ class PerConformationFsc(Metric):
         if seconds <= _LONGEST:
             return None
         return (
-            f"would read all {n:,} particles for each of {states} volumes, some {seconds / 60:.0f} minutes of CPU time: "
-            f"it is measured when named, --metric {self.name}"
+            f"would read all {n:,} particles for each of {states} volumes, some {seconds / 60:.0f} minutes of CPU "
+            f"time: it is measured when named, --metric {self.name}"
         )
 
     def measure(

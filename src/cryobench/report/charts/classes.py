@@ -10,7 +10,7 @@ from cryobench.metrics.labels.agreement import Labels
 from cryobench.metrics.labels.populations import Populations
 from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Axis, Picture, Reference, read_captions, series_by_name, series_by_run
-from cryobench.report.runs.tables import Run, column_of, curve_of, gather_curve, gather_items
+from cryobench.report.scored_runs.tables import Run, column_of, curve_of, gather_curve, gather_items
 
 MOST_COMPONENTS = 60
 """Components drawn, those with the largest errors; the table has all."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from cryobench.data import Dataset
 from cryobench.report.charts import classes, ensembles, findings, latents, poses, profiles, states, training
 from cryobench.report.charts.kinds import Picture
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 
 def collect_charts(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:

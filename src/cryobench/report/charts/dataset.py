@@ -23,8 +23,8 @@ from cryobench.report.charts.kinds import (
     SphereChart,
 )
 from cryobench.report.colours import BLUE, GREEN, ORANGE
-from cryobench.report.runs.styles import RunStyle
-from cryobench.report.runs.tables import column_of
+from cryobench.report.scored_runs.styles import RunStyle
+from cryobench.report.scored_runs.tables import column_of
 
 _GREY = "#808080"
 

@@ -7,7 +7,7 @@ import numpy as np
 from cryobench.data import CoAssignment
 from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Axis, Picture, Series, read_captions
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 GROUP = "Ensembles of classifications"
 

@@ -10,7 +10,7 @@ from cryobench.metrics.latents.latent_spaces import draw_subset
 from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, Series, read_captions, shown_limits
 from cryobench.report.findings import tables
-from cryobench.report.runs.tables import Run, by_run, column_of
+from cryobench.report.scored_runs.tables import Run, by_run, column_of
 
 CURVES = "Components, half-sets, convergence"
 """Group of the charts that compare several runs."""

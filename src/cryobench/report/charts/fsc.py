@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.report.charts.kinds import Axis, Bundle, LineChart, Reference, Series
-from cryobench.report.runs.tables import by_run, column_of
+from cryobench.report.scored_runs.tables import by_run, column_of
 
 MOST_CURVES = 100
 """Single FSC curves drawn per run; of more, those of evenly spaced query particles."""

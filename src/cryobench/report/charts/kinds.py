@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from cryobench.report.runs.colourings import Colouring
-from cryobench.report.runs.styles import RunStyle
-from cryobench.report.runs.tables import by_run, column_of
+from cryobench.report.scored_runs.colourings import Colouring
+from cryobench.report.scored_runs.styles import RunStyle
+from cryobench.report.scored_runs.tables import by_run, column_of
 
 Section = Literal["fsc", "latents", "classes", "poses", "findings"]
 """Section of the page that shows a picture."""

@@ -13,7 +13,7 @@ from cryobench.metrics.latents.scores import (
 from cryobench.metrics.variables.decoding import DecodabilityMetric
 from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Axis, Picture, Point, Reference, read_captions, shown_limits
-from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
+from cryobench.report.scored_runs.tables import Run, by_run, column_of, gather_curve
 
 _TOWARDS = {"truth": "heterogeneity", "pose": "pose", "ctf": "CTF"}
 

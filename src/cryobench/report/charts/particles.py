@@ -5,8 +5,8 @@ import pandas as pd
 from cryobench.report.axes import TruthAxis
 from cryobench.report.charts.kinds import Axis, GridChart, ScatterChart, Trail
 from cryobench.report.findings.series import SeriesView
-from cryobench.report.runs.colourings import Colouring
-from cryobench.report.runs.latent_views import LatentView
+from cryobench.report.scored_runs.colourings import Colouring
+from cryobench.report.scored_runs.latent_views import LatentView
 
 
 def draw_latents(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, Series, read_captions
-from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve, gather_items
+from cryobench.report.scored_runs.tables import Run, by_run, column_of, gather_curve, gather_items
 
 SHIFT_BINS = 40
 _FRAMES = {"particles": ("rotation-errors", ""), "per_state": ("rotation-errors-per-state", ", fitted per state")}

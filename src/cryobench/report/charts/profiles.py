@@ -8,7 +8,7 @@ import pandas as pd
 from cryobench.data import Dataset
 from cryobench.report.axes import variable_axis
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Reference, read_captions, series_by_run
-from cryobench.report.runs.tables import Run, by_run, column_of, gather_curve
+from cryobench.report.scored_runs.tables import Run, by_run, column_of, gather_curve
 
 _GROUP = "Distributions along collective variables"
 MOST_VARIABLES = 6

@@ -9,8 +9,8 @@ import pandas as pd
 
 from cryobench.metrics.display import find_kind, is_censored
 from cryobench.report.charts.kinds import Axis, DotChart, LineChart, Series
-from cryobench.report.runs.styles import RunStyle
-from cryobench.report.runs.tables import column_of
+from cryobench.report.scored_runs.styles import RunStyle
+from cryobench.report.scored_runs.tables import column_of
 
 _COSTS = {
     "wall_seconds": "wall time / s",

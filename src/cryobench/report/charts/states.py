@@ -7,7 +7,7 @@ import pandas as pd
 
 from cryobench.data import Dataset
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, Series, read_captions, shown_limits
-from cryobench.report.runs.tables import Run, column_of, gather_items
+from cryobench.report.scored_runs.tables import Run, column_of, gather_items
 
 SCORES = {
     "fsc-auc-normalised": "FSC-AUC",

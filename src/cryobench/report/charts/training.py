@@ -8,8 +8,8 @@ import pandas as pd
 from cryobench.data import Dataset, LatentSnapshots
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, SnapshotChart, series_by_run
 from cryobench.report.findings.tables import tabulate_terms
-from cryobench.report.runs.colourings import colourings
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.colourings import colourings
+from cryobench.report.scored_runs.tables import Run
 
 MOST_SHOWN = 600
 """Particles drawn per snapshot."""

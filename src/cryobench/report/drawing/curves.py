@@ -21,7 +21,7 @@ from cryobench.report.drawing.vega import (
     table,
     tooltip,
 )  # fmt: skip
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.styles import RunStyle
 
 FEW = 40
 """Curves over fewer whole numbers than this have a marker at each."""

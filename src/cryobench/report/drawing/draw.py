@@ -11,7 +11,7 @@ from cryobench.report.charts import kinds
 from cryobench.report.charts.kinds import Chart, LineChart
 from cryobench.report.drawing import curves, fields, planes
 from cryobench.report.drawing.vega import COLUMN_WIDTH, PAGE, PAGE_WIDTH, PAPER, Medium, Spec
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.styles import RunStyle
 
 Styles = Mapping[str, RunStyle]
 _OF_RUNS = {LineChart: curves.line_spec, kinds.DotChart: planes.dot_spec, kinds.PlaneChart: planes.plane_spec}

@@ -32,8 +32,8 @@ from cryobench.report.drawing.vega import (
     table,
     tooltip,
 )  # fmt: skip
-from cryobench.report.runs.colourings import Colouring
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.colourings import Colouring
+from cryobench.report.scored_runs.styles import RunStyle
 
 MANY = 12
 """Number of names above which rows are narrower."""

@@ -14,7 +14,7 @@ import pandas as pd
 
 from cryobench.report.charts.kinds import Axis, Series
 from cryobench.report.colours import BLUE
-from cryobench.report.runs.styles import RunStyle
+from cryobench.report.scored_runs.styles import RunStyle
 
 Spec = dict[str, Any]
 

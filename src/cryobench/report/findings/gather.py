@@ -17,7 +17,7 @@ from cryobench.report.findings.volumes import (
     view_components,
     view_frames,
 )
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,8 @@ from cryobench.data import VolumeSeries
 from cryobench.io.folders.series_store import list_series, load_series
 from cryobench.latents.centres import nearest_particles
 from cryobench.report.findings.volumes import FramesView, view_frames
-from cryobench.report.runs.latent_views import LatentView
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.latent_views import LatentView
+from cryobench.report.scored_runs.tables import Run
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from cryobench import data
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 Rows = Iterable[tuple[Any, ...]]
 

@@ -15,16 +15,16 @@ from cryobench.report.charts.scores import gather_costs
 from cryobench.report.colours import NEUTRAL
 from cryobench.report.findings.gather import gather_findings
 from cryobench.report.findings.series import view_series
-from cryobench.report.runs import tables
-from cryobench.report.runs.agreement import compare_runs, describe_found
-from cryobench.report.runs.assignments import class_by_truth
-from cryobench.report.runs.colourings import colourings
-from cryobench.report.runs.latent_views import LatentView, view_latents
-from cryobench.report.runs.published_results import lay_out_published
-from cryobench.report.runs.queries import TRUTH, QueryVolumes, choose_queries, read_query
-from cryobench.report.runs.standing import compare_controls, find_negative_scores, rank_runs
-from cryobench.report.runs.styles import style_runs
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs import tables
+from cryobench.report.scored_runs.agreement import compare_runs, describe_found
+from cryobench.report.scored_runs.assignments import class_by_truth
+from cryobench.report.scored_runs.colourings import colourings
+from cryobench.report.scored_runs.latent_views import LatentView, view_latents
+from cryobench.report.scored_runs.published_results import lay_out_published
+from cryobench.report.scored_runs.queries import TRUTH, QueryVolumes, choose_queries, read_query
+from cryobench.report.scored_runs.standing import compare_controls, find_negative_scores, rank_runs
+from cryobench.report.scored_runs.styles import style_runs
+from cryobench.report.scored_runs.tables import Run
 
 SLICE_QUERIES = 6
 SURFACE_QUERIES = 4

@@ -15,9 +15,9 @@ from cryobench.report.colours import tint
 from cryobench.report.drawing import draw, pictures
 from cryobench.report.drawing.vega import Spec
 from cryobench.report.pages.contents import Contents
-from cryobench.report.runs.latent_views import TABLE, tabulate_views
-from cryobench.report.runs.queries import DEFAULT_LEVEL
-from cryobench.report.runs.tables import CURVE_KINDS, gather_curve, gather_items
+from cryobench.report.scored_runs.latent_views import TABLE, tabulate_views
+from cryobench.report.scored_runs.queries import DEFAULT_LEVEL
+from cryobench.report.scored_runs.tables import CURVE_KINDS, gather_curve, gather_items
 from cryobench.report.slices import match_slices
 
 Figure = Spec | str

@@ -14,8 +14,8 @@ from cryobench.metrics.display import choose_main, find_kind, find_metric, hides
 from cryobench.metrics.metric import Metric, ScoreKind
 from cryobench.metrics.registry import get_metric, list_metrics
 from cryobench.report.pages.contents import Contents
-from cryobench.report.runs.standing import sort_runs
-from cryobench.report.runs.tables import GROUPS, Group, Run, reasons_missing
+from cryobench.report.scored_runs.standing import sort_runs
+from cryobench.report.scored_runs.tables import GROUPS, Group, Run, reasons_missing
 
 NOT_MEASURED = "not measured"
 

@@ -11,7 +11,7 @@ from cryobench.report.card.views import ParticleViews, grey_limits
 from cryobench.report.colours import encode_png, greys, tint
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.folder import write_script
-from cryobench.report.runs.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes
+from cryobench.report.scored_runs.queries import DEFAULT_LEVEL, TRUTH, QueryVolumes
 from cryobench.report.slices import PLANES, cut_slices, match_slices
 from cryobench.report.surfaces import Mesh, extract_surfaces, pack_mesh
 

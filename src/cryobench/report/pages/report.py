@@ -22,10 +22,10 @@ from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.folder import page_folder, render, write_script, write_static
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.specs import report_data
-from cryobench.report.runs.inputs import digest_inputs, is_up_to_date
-from cryobench.report.runs.latent_views import SEED, LatentView, read_earlier
-from cryobench.report.runs.tables import BAND, CURVE_KINDS, Run
-from cryobench.report.runs.umap_layout import WIDEST
+from cryobench.report.scored_runs.inputs import digest_inputs, is_up_to_date
+from cryobench.report.scored_runs.latent_views import SEED, LatentView, read_earlier
+from cryobench.report.scored_runs.tables import BAND, CURVE_KINDS, Run
+from cryobench.report.scored_runs.umap_layout import WIDEST
 
 FEW_PANELS = 4
 """Pictures of single runs shown initially; the others are collapsed."""

@@ -19,9 +19,9 @@ from cryobench.report.drawing.planes import scatter_spec
 from cryobench.report.drawing.vega import PAGE, Spec, parse, to_csv
 from cryobench.report.findings.series import SeriesView
 from cryobench.report.pages.contents import Contents
-from cryobench.report.runs.colourings import Colouring
-from cryobench.report.runs.latent_views import LatentView
-from cryobench.report.runs.standing import sort_runs
+from cryobench.report.scored_runs.colourings import Colouring
+from cryobench.report.scored_runs.latent_views import LatentView
+from cryobench.report.scored_runs.standing import sort_runs
 
 MOST_AT_ONCE = 5
 """Runs of a crowded chart shown initially; the others can be selected in the legend."""

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from cryobench.data import Dataset
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 from cryobench.report.surfaces import choose_enclosed, level_enclosing, reduce_volume, shade_surface
 
 DEFAULT_LEVEL = 2

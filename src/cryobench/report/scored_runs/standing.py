@@ -11,7 +11,7 @@ import numpy as np
 from cryobench.metrics.display import choose_main, choose_ranking
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.ranking import Rank, rank_scores
-from cryobench.report.runs.tables import GROUPS, Run
+from cryobench.report.scored_runs.tables import GROUPS, Run
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from itertools import count
 
 from cryobench.methods.registry import list_methods
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 _METHOD_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#44AA99", "#CC6677", "#6699CC", "#997700")
 _METHOD_MARKERS = ("circle", "square", "diamond", "triangle-up", "triangle-down", "cross", "x", "hexagon")

@@ -16,8 +16,8 @@ from cryobench.metrics import fsc, fsc_auc, neighbourhood_similarity
 from cryobench.metrics.latents.latent_spaces import FEWEST, draw_subset
 from cryobench.metrics.metric import format_seconds
 from cryobench.metrics.volumes.frames import choose_mode, fits_grid
-from cryobench.report.runs.queries import choose_queries
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.queries import choose_queries
+from cryobench.report.scored_runs.tables import Run
 
 RADIUS = 5.0
 """Percentage of the particles that count as neighbours."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from cryobench.data import Dataset, Score
 from cryobench.recipes.published import PUBLISHED
-from cryobench.report.runs.tables import Run
+from cryobench.report.scored_runs.tables import Run
 
 
 @dataclass(frozen=True)

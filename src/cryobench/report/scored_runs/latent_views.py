@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from cryobench.latents.principal import PrincipalAxes, principal_axes
 from cryobench.metrics.latents.latent_spaces import draw_subset
-from cryobench.report.runs.umap_layout import explain_no_umap, lay_out_umap
+from cryobench.report.scored_runs.umap_layout import explain_no_umap, lay_out_umap
 from cryobench.rng import stream
 
 MOST_POINTS = 4_000

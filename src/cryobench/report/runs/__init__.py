@@ -1,1 +1,0 @@
-"""The report on scored runs of one data set, as a page."""
