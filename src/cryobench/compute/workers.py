@@ -191,8 +191,10 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         import torch
 
-        if type(obj) is torch.Tensor and obj.device.type == "cpu" and not obj.requires_grad and not obj.is_conj():
-            return _as_tensor, (obj.numpy(),)
+        if type(obj) is torch.Tensor:
+            # Of another device, with a gradient, or of a type that NumPy has not: as PyTorch does it.
+            with suppress(TypeError, RuntimeError):
+                return _as_tensor, (obj.resolve_conj().resolve_neg().numpy(),)
         return NotImplemented
 
 

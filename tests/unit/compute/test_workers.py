@@ -60,7 +60,8 @@ def test_an_error_of_a_worker_is_raised_here(two_workers):
 
 def test_tensors_arrive_as_they_were_sent(two_workers, rng):
     spectrum = torch.from_numpy(rng.normal(size=(3, 4)) + 1j)
-    values = {"plain": spectrum, "conjugate": spectrum.conj(), "part": spectrum.T[1:], "weight": torch.ones(2)}
+    values = {"plain": spectrum, "conjugate": spectrum.conj(), "part": spectrum.T[1:], "single": torch.ones(())}
+    values |= {"negative": spectrum.conj().imag, "half": torch.ones(2).bfloat16()}
     values["trained"] = torch.ones(2, requires_grad=True)
     sent = two_workers.broadcast([values])
     (there,) = two_workers.results(two_workers.start(double, [[sent[0]]]))
