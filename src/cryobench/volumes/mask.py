@@ -88,7 +88,7 @@ def make_soft_mask(
         Å.
     threshold
         Density level, the same for all volumes. None: each volume's own level, such that the voxels at or above
-        they have ``enclosed_mass`` of that volume's positive density (molmap's default display). It needs no
+        it hold ``enclosed_mass`` of that volume's positive density (molmap's default display). This needs no
         tuning to a volume's scale, and a state of small mass is not lost next to a large one.
     enclosed_mass
         Fraction in (0, 1), used when ``threshold`` is None.
