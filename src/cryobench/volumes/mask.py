@@ -20,6 +20,8 @@ from cryobench._types import Volume
 class Mask:
     """Mask values with their origin.
 
+    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest).
+
     Parameters
     ----------
     values
@@ -29,8 +31,10 @@ class Mask:
     recipe
         Its origin: the function's name and every parameter, as numbers and text that JSON can hold.
 
-    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest). ValueError if a value is
-    outside [0, 1] or the mask is empty.
+    Raises
+    ------
+    ValueError
+        If a value is outside [0, 1] or the mask is empty.
     """
 
     values: Volume
@@ -95,7 +99,11 @@ def make_soft_mask(
     dilation, edge
         Å by which the region grows, and over which the mask then falls from 1 to 0.
 
-    Raises ValueError if nothing lies above the threshold, or volumes differ in shape or are not finite.
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, nothing lies above the threshold, there is no volume, or volumes differ in
+        shape or are not finite.
     """
     if not 0 < enclosed_mass < 1 or dilation < 0 or edge < 0:
         raise ValueError(
