@@ -1,4 +1,4 @@
-"""Errors that callers may distinguish. Everything else is a plain ``ValueError`` or ``TypeError``.
+"""Errors that callers may distinguish; further ones are defined next to the code that raises them.
 
 Every message states what was expected, what was found, in which file, and what to do about it.
 """
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 
 class CryobenchError(Exception):
-    """Base of the errors below: the command line prints them without a traceback and exits with status 2."""
+    """Base of these errors: the command line prints them without a traceback and exits with status 2."""
 
 
 class FormatError(CryobenchError, ValueError):
@@ -24,7 +24,7 @@ class BrokenExtension(CryobenchError, ImportError):
 
 
 class UnknownName(CryobenchError, ValueError):
-    """A recipe, method, metric or setting of that name does not exist; similar names are suggested."""
+    """A recipe, method, metric or setting of that name does not exist; a similar name is suggested."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         names = sorted(known)

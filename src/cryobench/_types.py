@@ -1,8 +1,9 @@
 """Array types with named axes: the vocabulary of shapes.
 
-Axis names are a closed set: ``n`` particles, ``y x`` an image, ``z y x`` a volume, ``h`` the non-negative half
-of the x frequencies (``x // 2 + 1`` of them), ``k`` volumes or classes, ``q`` query particles, ``d`` latent
-dimensions, ``s`` shells, ``a`` atoms. Coordinates are always ordered (x, y, z).
+Usual axis names: ``n`` particles, ``b`` or ``m`` some of them, ``y x`` an image, ``z y x`` a volume, ``h`` the
+non-negative half of the x frequencies (``x // 2 + 1`` of them), ``p`` packed entries of a half-disc, ``k`` volumes or
+classes, ``q`` query particles, ``d`` latent dimensions, ``s`` shells, ``a`` atoms. Coordinates are always ordered
+(x, y, z).
 """
 
 from typing import TypeAlias

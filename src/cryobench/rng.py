@@ -1,8 +1,8 @@
 """Named, counter-based random streams.
 
 One seed makes every draw of a data set, yet no two purposes share a stream: the Philox key is derived from the
-seed *and* the purpose's name, and particle ``i`` starts at counter ``i`` of its own block. Hence any subset of
-particles can be made separately, in any order, by any number of workers, with the same bits.
+seed *and* the purpose's name, and particle ``i`` has its own block of counters, from i · 2^128 on. Hence any subset
+of particles can be made separately, in any order, by any number of workers, with the same bits.
 
 White noise, of which a data set needs a billion numbers, comes from a compiled kernel under the same rule, with its
 own keys (``make_counter_key``; see ``imaging.kernels.white_noise``).
@@ -32,7 +32,7 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     purpose
         Name of the quantity drawn. Different names are independent streams.
     index
-        Particle (or other item) whose private block of 2^128 numbers is used.
+        Particle (or other item) whose private block of 2^128 counters is used.
     """
     return np.random.Generator(np.random.Philox(key=_derive_key(seed, purpose), counter=index << 128))
 

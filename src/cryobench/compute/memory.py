@@ -41,7 +41,7 @@ def format_bytes(amount: float) -> str:
 
 
 def usable_memory() -> int:
-    """Bytes this process may use: what is available now, within the limit of its control group."""
+    """Bytes this process may use: what it has and what is available now, within the limit of its control group."""
     limits = [psutil.virtual_memory().available + psutil.Process().memory_info().rss]
     for path in _CGROUP_LIMITS:
         try:

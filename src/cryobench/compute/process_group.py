@@ -85,7 +85,7 @@ class ProcessGroup:
 
 @contextmanager
 def open_process_group(compute: Compute, follow: Callable[..., None], *arguments: Any) -> Iterator[Compute]:
-    """``compute`` as the first process of the group with one process per worker; unchanged without workers.
+    """``compute`` as the first process of the group with one process per worker; unchanged for fewer than two.
 
     This process takes the part of one worker. Each of the others calls ``follow(its own compute, *arguments)``, which
     ends with the block, by a lost connection. All have as many threads as a worker; on CUDA each has its own

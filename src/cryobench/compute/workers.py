@@ -104,7 +104,7 @@ class Workers:
         return [parcel.value for parcel in self._client.gather(list(handles))]
 
     def map_unordered(self, function: Callable[..., Any], shared: Any, items: Sequence[Any]) -> Iterator[Any]:
-        """Results of ``function(shared, item)`` for all items, as they are finished; a worker takes one at a time."""
+        """Results of ``function(shared, item)`` for all items, as they are finished, one per thread at a time."""
         from dask.distributed import as_completed
 
         (sent,) = self.broadcast([shared])

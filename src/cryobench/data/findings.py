@@ -136,7 +136,7 @@ class HalfSetFsc(Displayed):
     of: Literal["volume", "class", "query"] = "volume"
     """Subject: one consensus or mean volume; each class; the volume of each query particle."""
     control: np.ndarray | None = None
-    """(s,) for the same volume without the method's contribution, such as motion; None without."""
+    """As ``curves``, for the same volumes without the method's contribution, such as motion; None without."""
 
     def __post_init__(self) -> None:
         shape = "s" if self.of == "volume" else "k s"
@@ -151,7 +151,7 @@ class Convergence(Displayed):
     log: tuple[Mapping[str, Any], ...]
     """One entry per iteration, in order, with at least ``iteration`` (from 1)."""
     stopped: str
-    """Reason in words, such as "converged: ..." or "all 25 iterations done"."""
+    """Reason in words, such as "converged: ..." or "all 25 steps done"."""
     objective: str = ""
     """Definition of the entry ``objective``; "" if there is none."""
 

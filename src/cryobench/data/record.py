@@ -16,13 +16,13 @@ class Priors:
     poses: Literal["given", "estimated", "unknown"] = "unknown"
     """Whether the data set's poses were given to the method."""
     mask: str = "none"
-    """"none"; "data set", drawn around the true molecule; or the file given explicitly."""
+    """"none"; "data set", drawn around the true molecule; the file given explicitly; or "unknown", of an import."""
     atomic_model: str = "none"
     """An atomic model that guided the reconstruction, or "none"."""
     truth: tuple[str, ...] = ()
     """Parts of the truth given to the method: controls only."""
     volumes: str = "none"
-    """Origin of the query volumes: the name of a decoder, "method", "files", or "none"."""
+    """Origin of the query volumes: the name of a decoder, "method", "control", "files", or "none"."""
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ from cryobench._display import Displayed
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Score(Displayed):
-    """One metric of one reconstruction: a value with its interval, and the items of which it is the mean."""
+    """One metric of one reconstruction: a value with its interval, and the items behind it."""
 
     metric: str
     """Name, such as "fsc-auc"."""
     value: float
     low: float
-    """Lower end of the 95 % bootstrap interval."""
+    """Lower end of the 95 % bootstrap interval; the value itself where there is none."""
     high: float
     """Upper end of the interval."""
     n: int
-    """Number of items."""
+    """Number of particles or other things measured."""
     items: pd.DataFrame
-    """One row per item (query particle): at least the columns ``particle`` and ``value``."""
+    """One row per item, with at least the column ``value``, and ``particle`` or ``state`` where items are such."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +36,7 @@ class Scores(Displayed):
     curves: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     """Named tables behind the scores, such as the FSC curve of every query particle."""
     context: Mapping[str, Any] = field(default_factory=dict)
-    """Conditions of the measurement: mask hash, data set hash, version."""
+    """Conditions of the measurement: mask hash, data set, version."""
 
     def describe(self) -> list[tuple[str, str]]:
         """Pairs of score name and value with interval."""

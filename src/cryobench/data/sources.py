@@ -156,7 +156,7 @@ class PaddedVolumes:
 
 
 def find_origin(images: ImageSource, indices: np.ndarray) -> np.ndarray:
-    """Indices of images in the source from which these were selected or cropped."""
+    """Indices of images in the source from which these were selected, cropped or levelled."""
     while isinstance(images, SelectedImages | CroppedImages | LevelledImages):
         if isinstance(images, SelectedImages):
             indices = images.indices[indices]

@@ -112,7 +112,7 @@ class GroundTruth(Displayed):
 
     @property
     def n_states(self) -> int:
-        """Number of states: of volumes, else of names or occupancies, else up to the largest label."""
+        """Number of states: of volumes, else of names, facts or occupancies, else up to the largest label."""
         for known in (self.volumes, self.state_names, self.state_facts):
             if known is not None:
                 return len(known)

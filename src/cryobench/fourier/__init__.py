@@ -1,4 +1,4 @@
-"""Fourier transforms, frequency grids, radial shells, crop and pad. The only code of the package that calls fft.
+"""Fourier transforms, frequency grids, radial shells, crop and pad. Only this and ``testing`` call fft.
 
 Real-space arrays are centred on index ``n // 2``. Spectra are half-spectra in native FFT order and unshifted:
 the last axis (x) holds the ``n // 2 + 1`` non-negative frequencies, the others all ``n`` in the order of

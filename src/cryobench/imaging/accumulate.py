@@ -75,7 +75,8 @@ class SliceAccumulator:
         class_weights
             γ, needed if there are several volumes. The taps of a pixel are computed once per particle and class.
         weight_factors
-            Factors of b, one per weight channel, where they are not γ; all of them if ``n_weights`` was given.
+            Factors of b, one per weight channel, where they are not γ; needed if channels and volumes differ in
+            number.
         threshold
             Factors below it in magnitude are skipped.
 

@@ -24,8 +24,8 @@ from cryobench.imaging.kernels.cpu.shell_power import add_shell_power
 class HalfDisc:
     """One of each Friedel pair of a half-spectrum with 0 ≤ |k| ≤ ``radius`` (index units), ordered by shell.
 
-    The radius is at most (n − 1) // 2 where slices are inserted or images restored. For an even box n // 2 adds the
-    two pairs on the axes at the Nyquist frequency, which networks also compare.
+    The radius is at most (n − 1) // 2 where slices are inserted or images restored. Networks compare up to n // 2: in
+    an even box that includes the two entries on the axes at the Nyquist frequency.
     """
 
     box_size: int

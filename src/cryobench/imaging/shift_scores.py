@@ -9,8 +9,8 @@ offset_k) in px that translate an image's content (so that it is centred),
 The first sum of a score is the adjoint of the average. With X = 2 w c y / σ² and q = w c² / σ² (w of ``HalfDisc``),
 a score is the log-likelihood of an image y with CTF c, minus that of noise alone.
 
-On the CPU compiled kernels compute the sums row by row of the disc; elsewhere, and as their reference, with a matrix
-phases.
+On the CPU compiled kernels compute the sums row by row of the disc; elsewhere, and as their reference, a matrix of
+phases is used.
 """
 
 from collections.abc import Callable

@@ -20,6 +20,8 @@ from cryobench._types import Volume
 class Mask:
     """Mask values with their origin.
 
+    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest).
+
     Parameters
     ----------
     values
@@ -29,8 +31,10 @@ class Mask:
     recipe
         Its origin: the function's name and every parameter, as numbers and text that JSON can hold.
 
-    ``sha256`` is the hash of the values' bytes (float32, little endian, z slowest). ValueError if a value is
-    outside [0, 1] or the mask is empty.
+    Raises
+    ------
+    ValueError
+        If a value is outside [0, 1] or the mask is empty.
     """
 
     values: Volume
@@ -88,14 +92,18 @@ def make_soft_mask(
         Å.
     threshold
         Density level, the same for all volumes. None: each volume's own level, such that the voxels at or above
-        they have ``enclosed_mass`` of that volume's positive density (molmap's default display). It needs no
+        it hold ``enclosed_mass`` of that volume's positive density (molmap's default display). This needs no
         tuning to a volume's scale, and a state of small mass is not lost next to a large one.
     enclosed_mass
         Fraction in (0, 1), used when ``threshold`` is None.
     dilation, edge
         Å by which the region grows, and over which the mask then falls from 1 to 0.
 
-    Raises ValueError if nothing lies above the threshold, or volumes differ in shape or are not finite.
+    Raises
+    ------
+    ValueError
+        If a parameter is out of range, nothing lies above the threshold, there is no volume, or volumes differ in
+        shape or are not finite.
     """
     if not 0 < enclosed_mass < 1 or dilation < 0 or edge < 0:
         raise ValueError(

@@ -46,7 +46,11 @@ def render(
     cutoff
         Extent of a Gaussian, in sigma, along each axis. At 5, as in molmap, 2e-6 of its mass is omitted.
 
-    Raises ValueError if an atom's centre is outside the box, naming the smallest box that contains them all.
+    Raises
+    ------
+    ValueError
+        If an atom's centre is outside the box; the message names the smallest box that contains them all. If the
+        grid has no voxel of positive size.
     """
     _check_grid(box_size, pixel_size)
     check_inside(model.positions, box_size, pixel_size)

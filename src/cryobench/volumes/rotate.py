@@ -41,6 +41,9 @@ def rotate_volume(
 ) -> Float[Tensor, "*k z y x"]:
     """Rotated and shifted volumes, float32, on the same grid and device.
 
+    Frequencies with |k| ≥ n / 2 (index units) are dropped, even by the identity. Computed on the CPU, not
+    differentiable; the result does not depend on the number of threads.
+
     Parameters
     ----------
     volumes
@@ -54,10 +57,11 @@ def rotate_volume(
     mirrored
         Reverse z before rotating.
 
-    Frequencies with |k| ≥ n / 2 (index units) are dropped, even by the identity. Computed on the CPU, not
-    differentiable; the result does not depend on the number of threads.
-
-    Raises ValueError if a volume is not cubic, or a rotation is not orthonormal or holds a reflection.
+    Raises
+    ------
+    ValueError
+        If a volume is not cubic, an array has another shape or is not finite, or a rotation is not orthonormal or
+        holds a reflection.
     """
     if volumes.ndim not in (3, 4) or len(set(volumes.shape[-3:])) != 1:
         raise ValueError(f"expected one volume (n, n, n) or several (k, n, n, n), got {tuple(volumes.shape)}.")

@@ -84,7 +84,7 @@ def accumulate(
 ) -> None:
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
-    Numerators are complex, weights real; a missing one is None in both pairs. In place. The x = 0 column counts
+    Numerators are complex, weights real; a missing one is None in both pairs. In place. The x = 0 column
     is halved: ``friedel_symmetrise`` adds the other half.
     """
     images, volumes, factors = entries

@@ -36,6 +36,9 @@ def project_atoms(
 ) -> Images:
     """Projections (n, y, x), float32, of atoms in n poses.
 
+    Density beyond the image's edge is cut off, as by a detector. Images are distributed over threads; the bits of
+    each depend only on its own atoms and pose.
+
     Parameters
     ----------
     positions
@@ -55,8 +58,10 @@ def project_atoms(
     cutoff
         Extent of a Gaussian, in sigma, along each axis.
 
-    Density beyond the image's edge is cut off, as by a detector. Images are distributed over threads; the bits of
-    each depend only on its own atoms and pose. ValueError for arrays of different lengths.
+    Raises
+    ------
+    ValueError
+        If arrays differ in length, or the grid has no pixel of positive size.
     """
     if box_size < 1 or not pixel_size > 0:
         raise ValueError(

@@ -24,8 +24,8 @@ def project_volumes(
 ) -> Float[Tensor, "b j n n"]:
     """Sums over z of n³ samples of each volume, at the points M p + offset of j maps for p on the images' grid.
 
-    For an undeformed volume M is the transpose of the particle's rotation. It is zero outside. On the CPU
-    each image's bits depend on nothing else; on CUDA those of gradients may differ from run to run.
+    For an undeformed volume M is the transpose of the particle's rotation. Samples outside a volume are zero. On the
+    CPU each image's bits depend on nothing else; on CUDA those of gradients may differ from run to run.
 
     Parameters
     ----------

@@ -126,9 +126,9 @@ def with_decoder(reconstruction: Reconstruction, particles: Particles, context: 
 
 
 def latent_rows(reconstruction: Reconstruction) -> Float[np.ndarray, "n d"]:
-    """(n, width) rows for the reconstruction's decoder: latents or class probabilities, without NaN rows.
+    """(n, width) rows for the reconstruction's decoder: latents or class probabilities.
 
-    ValueError if the reconstruction has none.
+    Rows of particles that the method left out are NaN. ValueError if the reconstruction has none.
     """
     rows = getattr(reconstruction, _load(reconstruction).takes)
     if rows is None:

@@ -123,7 +123,7 @@ def make_mesh(
     Raises
     ------
     ValueError
-        If the region is empty, or a fused label has no cells.
+        If the region is empty, a fused label has no cells, or two fused labels do not touch.
     """
     voxels = np.flatnonzero(region)
     if not len(voxels):

@@ -17,7 +17,7 @@ from cryobench.imaging.real_space.moved_voxels import FINENESS, BoundVoxels
 def move_density(
     positions: Float[Tensor, "v 3"], values: Float[Tensor, "m"], bound: BoundVoxels, pixel_size: float
 ) -> Float[Tensor, "z y x"]:
-    """Volume (z, y, x) of a bound one's values whose vertices are at positions in Å, up to |k| = n // 2."""
+    """Volume (z, y, x) of the values of bound voxels, with the vertices at positions in Å, up to |k| = n // 2."""
     size = bound.box_size
     fine = spread_density(positions, values, bound, pixel_size)
     coarse = fourier_crop(fine, size, dimensions=3) * FINENESS**3

@@ -52,7 +52,7 @@ class RunContext:
 
 
 def _name_particles(particles: Particles) -> str:
-    """Digest of number, sampling, poses, and of a few images."""
+    """Digest of number, sampling, poses, mask, and of a few images."""
     digest = blake2b(digest_size=12)
     digest.update(np.array([len(particles), particles.box_size, particles.pixel_size]).tobytes())
     for values in (particles.rotations, particles.shifts, particles.mask):

@@ -44,7 +44,7 @@ class Step(Generic[State]):
 
     state: State
     entries: tuple[Mapping[str, Any], ...] = ()
-    """Log entry."""
+    """Log entries."""
     steps: int = 1
     """Number of steps that this one counts for; 0 for a rejected trial."""
     stop: str | None = None

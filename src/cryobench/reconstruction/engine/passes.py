@@ -28,8 +28,8 @@ from cryobench.reconstruction.images import ImagePower, ImageSpectra, PosedSpect
 Sums = Mapping[str, Any]
 """Named values that can be added: tensors, arrays, numbers, ``SliceAccumulator``, ``MomentAccumulator``."""
 Rows = Mapping[str, np.ndarray]
-"""Named arrays with a row per particle of the shard, in the order of ``batch.indices``: that of the table, in which
-batches do not come."""
+"""Named arrays with a row per particle of the shard, in the order of the table, in which batches do not come: a batch
+has the rows ``batch.indices``."""
 Work = Callable[..., tuple[Sums, Rows]]
 """``work(spectra, *shared, *own)`` on one shard: returns sums, and rows per particle.
 

@@ -31,8 +31,8 @@ def encode_points(frequencies: Float[Tensor, "m 3"], points: Float[Tensor, "*p 3
 class SliceEncoder:
     """Features of the points of central slices, kx u + ky v, by products of two tables.
 
-    φ = kx (B u) + ky (B v) with u and v the first rows of a rotation, so e^{iφ} is the product of an entry of a table
-    over kx and one over ky: n + 1 sines a frequency instead of one for each point.
+    φ = kx (B u) + ky (B v) with u and v the first two rows of a rotation, so e^{iφ} is the product of an entry of a
+    table over kx and one over ky: n + 1 sines a frequency instead of one for each point.
 
     Parameters
     ----------

@@ -27,18 +27,18 @@ def slice_residual(
     latents: Float[Tensor, "b k"],
     dtype: torch.dtype = torch.float32,
 ) -> Float[Tensor, ""]:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², differentiable.
+    """Mean over images and pixels of the Hartley disc of (C H' − H)².
 
-    By weights and latents, and by those of the batch's data and rotations that require a gradient. In the fourier
-    domain it jumps where a point crosses k_z = 0 and the network is not yet its own Friedel mate there (see
-    ``coordinate_network``); the gradient by rotations ignores the jumps.
+    Differentiable by weights and latents, and by those of the batch's data and rotations that require a gradient. In
+    the fourier domain it jumps where a point crosses k_z = 0 and the network is not yet its own Friedel mate there
+    (see ``coordinate_network``); the gradient by rotations ignores the jumps.
 
     Zero without images.
 
     Parameters
     ----------
     dtype
-        Precision of layers and matrix products; sums of gradients have that of the weights, the residual float64.
+        Precision of layers and matrix products; gradients are summed in that of the weights, the residual in float64.
     """
     layers = [network.first, *network.blocks, network.last]
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]

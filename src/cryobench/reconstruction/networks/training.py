@@ -277,7 +277,7 @@ def open_images(
     Raises
     ------
     ValueError
-        If there are fewer particles than images in a batch, or than latent dimensions; or as ``NetworkImages``.
+        As ``check_sizes`` or ``NetworkImages``.
     MemoryShortage
         If training does not fit in the budget.
     """
@@ -307,7 +307,7 @@ TRAINED_BYTES = 20
 
 
 def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
-    """ValueError if a batch exceeds the images or is smaller than the workers, or latents exceed images."""
+    """ValueError if a batch exceeds the images or is smaller than the workers, or ``z_dim`` is not below ``n``."""
     if n < batch_size:
         raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to at most {n}.")
     if z_dim >= n:

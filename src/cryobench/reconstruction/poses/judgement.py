@@ -17,7 +17,7 @@ _DIRECTIONS = 400
 def judge_shifts(shifts: Float[np.ndarray, "n 2"], grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
     """A sentence if many shifts (n, 2), in px, are at the border of a grid; else nothing.
 
-    Uniform shifts leave one of ``count`` cells at each border of each axis: only an excess is reported.
+    Uniform shifts fill half a cell at each border, one of ``count`` cells of each axis: only an excess is reported.
     """
     if grid.extent == 0 or grid.count < 3:
         return []
@@ -43,7 +43,7 @@ def judge_views(rotations: RotationArray, classes: Int[np.ndarray, "n"], radius:
         views = rotations[classes == index, 2]
         if len(views) < _FEWEST:
             continue
-        # The planes of that many images are within half an index unit at a radius in proportion to 1 / radius.
+        # A direction is seen if the plane of the image is within an index unit of it at the radius, or 5 % of that.
         seen = (np.abs(directions @ views.T) < max(1 / radius, 0.05)).mean(1)
         missing = float((seen < _LEAST_SEEN * seen.mean()).mean())
         if missing > 0.02:

@@ -1,8 +1,9 @@
 """Poses of all particles from searches by slices of a network that is trained at the same time.
 
 Two ways to search. *network*: every slice is the network's, for the latent of the image. *anchors*: the network gives
-volumes at some anchors among the latents, again after every so many images; an image is compared with slices of that
-of the anchor nearest to its latent, on a grid, and its best poses with the network's slices for its own latent.
+volumes at some anchors among the latents, again after every so many images; an image is compared with slices of the
+volume, on a grid, of the anchor nearest to its latent, and at its best poses with the network's slices for its own
+latent.
 
 The volumes must follow the network within an epoch: from random poses, structure grows while images are aligned and
 learned in turn. Volumes computed once per epoch stay the initial blob, and no pose is found.

@@ -100,7 +100,7 @@ class OrientationGrid:
     def nearest(
         self, level: int, rotations: Float[np.ndarray, "n 3 3"]
     ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
-        """Pixels and in-plane indices (n,) of a level: those of the views, nearest in-plane angle."""
+        """Pixels (n,) of a level that contain the views, and the indices (n,) of the nearest in-plane angles."""
         nside = self.nside * 2**level
         pixels = _pixels_of(rotations[:, 2], nside)
         relative = np.einsum("nij,nkj->nik", _directions(nside)[pixels], rotations)

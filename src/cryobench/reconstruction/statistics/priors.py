@@ -57,7 +57,7 @@ def estimate_prior(
 def invert_weight(numerator: FourierVolume, weight: FourierVolume, *, tau_fudge: float = 1.0) -> FourierVolume:
     """1 / (W + 1 / (T τ²)) of whitened sums (see the module), τ² estimated shell by shell and volume by volume.
 
-    It is 0 beyond the last shell and where nothing was inserted.
+    It is 0 beyond the last shell. Where nothing was inserted it is T τ².
     """
     last = (numerator.box_size - 1) // 2
     arrays = (

@@ -3,8 +3,7 @@
 Two sources of rotations, each a correlation over all of SO(3) by spherical harmonics:
 
 - of the amplitudes |F|, which depend on neither shift nor hand: F(-k) is the conjugate of F(k), so one rotation R of
-the
-  amplitudes corresponds to two of the volume, R itself and, mirrored by S = diag(1, 1, -1), R Rz(π), for
+  the amplitudes corresponds to two of the volume, R itself and, mirrored by S = diag(1, 1, -1), R Rz(π), for
   R Rz(π) S = -R;
 - of the volumes about the centres of their dense parts, for each hand, which resolves the ambiguities of amplitudes.
 

@@ -65,8 +65,8 @@ def carry(
 
     Linear interpolation, 0 outside; grids of any two sizes over the same box.
     """
-    # grid_sample's coordinates run from -1 at the first voxel's outer face to 1 at the last's, so one turns the
-    # centre voxels' positions into them: x = (2 i + 1) / n - 1 for voxel i, and the centre is n // 2.
+    # grid_sample's coordinates run from -1 at the first voxel's outer face to 1 at the last's: voxel i is at
+    # x = (2 i + 1) / n - 1, and the centre voxel is i = n // 2.
     ahead, centre = (torch.tensor((2 * (n // 2) + 1) / n - 1) for n in (box_size, mask.shape[-1]))
     back = torch.from_numpy(np.ascontiguousarray(matrix.T))
     offset = centre - back @ (ahead + 2 * torch.from_numpy(shift))

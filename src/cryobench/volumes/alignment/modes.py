@@ -31,6 +31,8 @@ def align(
 ) -> Alignment:
     """Rotation, shift and hand that align a volume to a reference.
 
+    A symmetric reference has several solutions, of which one is returned.
+
     Parameters
     ----------
     volume, reference
@@ -44,8 +46,6 @@ def align(
         Finest detail used, in Å. Default: 3 voxels, or 1/32 of the box where that is coarser.
     try_mirror
         Whether the volume may be of the other hand. Hands of like score (to 1e-4) leave it unmirrored.
-
-    A symmetric reference has several solutions, of which one is returned.
 
     Raises
     ------

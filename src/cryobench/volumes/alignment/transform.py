@@ -34,7 +34,10 @@ class Alignment:
     pixel_size
         Å of the volumes it was computed from, and of those it is applied to unless given.
 
-    Raises ValueError if R is not a rotation or a number is not finite.
+    Raises
+    ------
+    ValueError
+        If R is not a rotation, the shift is not finite, or the pixel size is not positive.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""CPU bodies of the slice operators, compiled by numba.
+"""Bodies for the CPU, compiled by numba: those of the slice operators (``slices``), and other loops.
 
 The kernels release the GIL and run over parts of the work on ordinary Python threads (``_threads.py``), so they
 need no numba threading layer and may be called from several threads or Dask workers at once. The number of

@@ -77,7 +77,7 @@ def nearest_rotation(f, r, c):
     for i in range(3):
         for j in range(3):
             r[i, j] = 1.0 if i == j else 0.0
-    # A half turn away the axis vanishes too: that is exactly so for flat or mirrored matrices only by chance.
+    # The axis also vanishes at a half turn from the nearest rotation; from this start that is met only by chance.
     r[0, 0], r[0, 1], r[1, 0], r[1, 1] = np.cos(0.1), -np.sin(0.1), np.sin(0.1), np.cos(0.1)
     _turn(f, r)
 

@@ -9,7 +9,7 @@ from cryobench.imaging.kernels.cpu.taps import FLAGS, linear_taps, wide_taps
 
 @njit(nogil=True, cache=True, fastmath=FLAGS, inline="always")
 def turn(r, kx, ky):
-    """Position (x, y, z) in the volume of the point (kx, ky) of a slice: rows of R times (kx, ky, 0)."""
+    """Position (x, y, z) in the volume of the point (kx, ky) of a slice: the row (kx, ky, 0) times R."""
     return kx * r[0, 0] + ky * r[1, 0], kx * r[0, 1] + ky * r[1, 1], kx * r[0, 2] + ky * r[1, 2]
 
 

@@ -53,7 +53,7 @@ class KernelSizes:
     ) -> "KernelSizes":
         """Sizes for n particles: given values, else the defaults, and 2 √n for the smallest bandwidth.
 
-        There are at most as many bandwidths as bins.
+        The default of the smallest bandwidth is at most n / 8. There are at most as many bandwidths as bins.
 
         ValueError if half-sets are too small for ``min_particles``.
         """
@@ -78,7 +78,7 @@ class Bins:
     members: Int[np.ndarray, "n"]
     """Bin of each particle, −1 beyond the last."""
     bandwidths: Float[np.ndarray, "c"]
-    """Indices of the edges that are bandwidths."""
+    """Edges that are bandwidths."""
     weights: Float[np.ndarray, "c b"]
     """Weight of each bin at each bandwidth."""
 

@@ -155,7 +155,7 @@ class LocalWindows:
 
 
 def _window_centres(first: int, last: int, half_width: float) -> Float[np.ndarray, "c"]:
-    """Centres at that stride, symmetric about the middle of first … last, with windows that sum to one."""
+    """Centres at a stride of the half-width, symmetric about the middle of first … last; windows there sum to one."""
     count = int(np.ceil((last - first) / half_width)) + 1
     return (first + last) / 2 + (np.arange(count) - (count - 1) / 2) * half_width
 

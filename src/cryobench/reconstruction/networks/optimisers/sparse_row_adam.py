@@ -13,7 +13,7 @@ from cryobench.reconstruction.networks.optimisers.row_adam import AdamSettings
 
 
 class SparseRowAdam:
-    """A table under ``torch.optim.SparseAdam``, with the interface of ``RowAdam``.
+    """A table under ``torch.optim.SparseAdam``, with those methods of ``RowAdam`` that a pose table needs.
 
     Parameters
     ----------

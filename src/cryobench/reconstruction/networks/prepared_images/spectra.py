@@ -69,7 +69,7 @@ class NetworkImages:
     particles
         With poses, which centre the images, or without: then they are not centred.
     compute
-        Device.
+        Device and workers.
     keep_bytes
         Memory for prepared images; if they need more, or several workers read them, they are in a file, which is
         removed with this object (``PreparedRows``).
