@@ -162,7 +162,7 @@ def _here(compute: Compute) -> str:
 def _connect(store: dist.Store, compute: Compute) -> Iterator[None]:
     """The processes as the default group of torch.distributed: sums of tensors on CUDA by NCCL, all else by Gloo."""
     if dist.is_initialized():
-        raise ValueError("torch.distributed is already in use in this process: leave --workers out.")
+        raise ValueError("torch.distributed is already in use in this process: leave --workers and --scheduler out.")
     backend = "cpu:gloo,cuda:nccl" if compute.device.startswith("cuda") else "gloo"
     # Imported later, as by PyTorch's optimisers, its functions would hold the group and keep its connections open.
     import torch.distributed.nn  # noqa: F401
@@ -204,9 +204,9 @@ def _assign_devices(device: str, seats: Sequence[tuple[str, int, int]]) -> list[
         index = sum(each[0] == host for each in seats[:number])
         if index >= n_devices:
             n_here = sum(each[0] == host for each in seats)
+            way_out = f"start no more there: --workers {n_devices}" if n_devices else "train with --device cpu"
             raise ValueError(
-                f"{n_here} processes on {host} need one CUDA device each, and it has {n_devices}: give "
-                f"--workers {n_devices}."
+                f"{n_here} processes on {host} need one CUDA device each, and it has {n_devices}: {way_out}."
             )
         found.append(f"cuda:{index}")
     return found

@@ -104,12 +104,14 @@ class Workers:
         return [parcel.value for parcel in self._client.gather(list(handles))]
 
     def map_unordered(self, function: Callable[..., Any], shared: Any, items: Sequence[Any]) -> Iterator[Any]:
-        """Results of ``function(shared, item)`` for all items, as they are finished, one per thread at a time."""
+        """Results of ``function(shared, item)`` for all items, as they are finished, one per thread at a time.
+
+        Each runs on one thread, as a worker of several threads takes as many items.
+        """
         from dask.distributed import as_completed
 
         (sent,) = self.broadcast([shared])
-        threads = min(threads for _, threads in self._addresses)
-        futures = [self._client.submit(_call, threads, function, sent, item, pure=False) for item in items]
+        futures = [self._client.submit(_call, 1, function, sent, item, pure=False) for item in items]
         for future in as_completed(futures):
             yield future.result().value
             future.release()
