@@ -17,6 +17,8 @@ _WEIGHTS = np.array([gemmi.Element(number).weight for number in range(119)])
 class AtomicModel:
     """One conformation of a molecule: one entry per atom in every array, all arrays read-only.
 
+    `AtomicModel.from_positions` makes names if there are none.
+
     Parameters
     ----------
     positions
@@ -30,8 +32,10 @@ class AtomicModel:
     residue_numbers, insertion_codes
         (a,) author numbering; the code is "" for most residues.
 
-    Raises ValueError for a model without atoms, arrays of different lengths, non-finite positions and
-    unknown elements. `AtomicModel.from_positions` makes names if there are none.
+    Raises
+    ------
+    ValueError
+        If there are no atoms, arrays differ in length, a position is not finite, or an element is unknown.
     """
 
     positions: Float64[np.ndarray, "a 3"]

@@ -1,8 +1,8 @@
 """Structures by name: a file on disk, or an entry of the Protein Data Bank, downloaded once and cached.
 
 Downloads go to ``$CRYOBENCH_CACHE``, by default the user's cache folder. RCSB regenerates the file of an entry
-now and then, so its hash cannot be pinned permanently: the hash of the download is stored next to it and compared
-whenever the cached file is used.
+now and then, so its hash cannot be pinned permanently: instead, a download and the cached file are accepted only if
+they are complete gzip files.
 """
 
 import os

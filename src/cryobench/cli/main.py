@@ -1,7 +1,8 @@
 """The command line: parse, call, print. Nothing heavy is imported until a command runs.
 
 Exit status: 0 done, 1 internal error, 2 invalid input (each with one message; ``--traceback`` shows more), 3
-conventions that disagree with the images (``check``), 130 interrupted from the keyboard.
+conventions that disagree with the images (``check``), 130 interrupted from the keyboard. ``reproduce`` also exits
+with 1, if the results differ.
 """
 
 import os

@@ -130,7 +130,7 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
         if sorted(single) == list(range(first, first + len(queries))) and len(paths) == len(queries):
             notes.append(
                 f"maps are assigned to the query particles in order, counted from {first}: {paths[0].name} to "
-                f"particle {queries[0]}, {paths[-1].name} of particle {queries[-1]}."
+                f"particle {queries[0]}, {paths[-1].name} to particle {queries[-1]}."
             )
             return [single[first + place] for place in range(len(queries))]
     raise FormatError(

@@ -1,4 +1,4 @@
-"""Numbers of particles from files of any supported format: latents, class probabilities, poses.
+"""Rows of numbers, one per particle, from files of any supported format: latents, labels, class probabilities.
 
 ========  ==================================================================================================
 suffix    content

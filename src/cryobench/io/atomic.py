@@ -120,7 +120,7 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove unfinished files of killed writers anywhere below ``folder``, if no other process is writing there.
+    """Remove unfinished files of killed writers anywhere below ``folder``, where no other process may be writing.
 
     Files being written by this process are kept: a separate thread writes the cost of a run.
     """

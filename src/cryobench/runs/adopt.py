@@ -40,7 +40,8 @@ from cryobench.runs.poses_of_run import check_poses_of, take_poses
 N_QUERIES = 100
 _SIGNS: dict[str, Literal[1, -1]] = {"bright": BRIGHT, "dark": 1}
 _STACKS = (".mrcs", ".mrc")
-_OURS = ("dataset.json", "particles.star", "particles.cs", "ctf.pkl", "poses.pkl", "mask.mrc", "query.csv", "truth")
+_TABLES = ("particles.star", "particles.cs", "particles.csg", "ctf.pkl", "poses.pkl", "stacks.csv", "query.csv")
+_OURS = ("dataset.json", *_TABLES, "mask.mrc", "truth")
 """Names this module must not overwrite."""
 
 

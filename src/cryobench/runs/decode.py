@@ -52,7 +52,7 @@ def write_volumes(
         Not exactly one choice; a particle that does not exist; latents of another width; a run without a model to
         decode from; a box larger than the data set's.
     FileExistsError
-        The folder already exists.
+        The folder exists and is not of this command.
     FormatError
         A latents file that is not an array; a folder of another interrupted command.
     """

@@ -25,7 +25,10 @@ class Comparison:
     """Agreement of a repeated run with the first."""
 
     differences: Mapping[str, float]
-    """Relative root mean square difference by part ("latents", "posteriors", "volumes"); 0 is the same bits."""
+    """Relative root mean square difference by part; 0 is the same bits.
+
+    Parts are "latents", "posteriors", "rotations" and "volumes".
+    """
 
     @property
     def agrees(self) -> bool:
@@ -112,7 +115,10 @@ def reproduce(
 
 
 def compare(one: Reconstruction, other: Reconstruction) -> Comparison:
-    """Relative root mean square differences of the parts; infinite if shapes differ or one lacks a part."""
+    """Relative root mean square differences of the parts; infinite if shapes differ or one lacks a part.
+
+    Volumes are compared only if both have some.
+    """
     differences = {}
     for part in ("latents", "posteriors", "rotations"):
         first, second = getattr(one, part), getattr(other, part)

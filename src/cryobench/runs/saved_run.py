@@ -32,7 +32,7 @@ def save_run(reconstruction: Reconstruction, folder: str | Path, dataset: Datase
     ValueError
         If its number of particles is another.
     FormatError
-        If the folder already exists.
+        If the folder exists and is not empty.
     """
     target = Path(folder)
     check_particles(reconstruction, dataset)

@@ -41,7 +41,7 @@ class HowToScore:
     fresh: bool = False
     """Measure everything again, ignoring kept results."""
     seed: int = 0
-    """Seed of the intervals."""
+    """Seed of subsets and intervals."""
 
 
 def score_run(

@@ -206,6 +206,15 @@ def test_files_of_others_are_never_overwritten(home: Path, tmp_path: Path) -> No
     assert (tmp_path / "work" / "particles.star").read_bytes() == (home / "toy" / "particles.star").read_bytes()
 
 
+@pytest.mark.parametrize("name", ["particles.csg", "stacks.csv"])
+def test_every_file_of_a_data_set_is_kept_from_being_overwritten(home: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / name).write_text("of others")
+    with pytest.raises(FormatError, match=f"already holds {name}, which a data set would overwrite"):
+        adopt(home / "toy" / "particles.star", tmp_path / "work")
+    assert (tmp_path / "work" / name).read_text() == "of others"
+
+
 def test_an_adoption_cut_off_is_finished_by_the_same_call(
     home: Path, labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

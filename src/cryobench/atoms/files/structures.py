@@ -37,6 +37,9 @@ def read_structure(
 ) -> AtomicModel:
     """Atoms of a PDB or mmCIF file, plain or gzipped.
 
+    Water by any name, the salt of a simulated system, and all but the first alternative conformation of each residue
+    are left out. Chain names and residue numbers are the authors'. Molecules cut by a periodic box are made whole.
+
     Parameters
     ----------
     path
@@ -47,11 +50,14 @@ def read_structure(
     notes
         List to which a line is added for everything unexpected that was left out or changed.
 
-    Water by any name, the salt of a simulated system, and all but the first alternative conformation of each residue
-    are left out. Chain names and residue numbers are the authors'. Molecules cut by a periodic box are made whole.
-
-    Raises FileNotFoundError, FormatError for a file that is neither format or is damaged, ValueError for a model
-    that does not exist or has no atoms left.
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist.
+    FormatError
+        If it is neither format, or damaged.
+    ValueError
+        If the model does not exist, or has no atoms left.
     """
     path = Path(path)
     said: list[str] = []

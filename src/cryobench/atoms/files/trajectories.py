@@ -1,8 +1,8 @@
 """Molecular dynamics trajectories and multi-model files, read frame by frame.
 
-Formats: XTC, TRR and DCD through MDAnalysis's libraries, multi-model PDB and mmCIF through gemmi; topologies in
-PDB, mmCIF, or any format of MDAnalysis (GRO, PSF, PRMTOP, TPR ...). Nothing is written next to the user's files:
-frame offsets of an XTC or TRR file are found each time (0.005 ms per frame) and kept in memory only.
+Formats: XTC, TRR and DCD through MDAnalysis's libraries, multi-model PDB, mmCIF through gemmi; topologies in PDB,
+mmCIF, or any format of MDAnalysis (GRO, PSF, PRMTOP, TPR ...). Nothing is written next to the user's files: frame
+offsets of an XTC or TRR file are found each time (0.005 ms per frame) and kept in memory only.
 
 Molecules cut by a periodic box are made whole (`periodic`), frame by frame.
 """

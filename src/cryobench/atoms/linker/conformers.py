@@ -64,7 +64,10 @@ class LinkerSampler:
     clash_distance
         Å; heavy atoms closer than this clash.
 
-    Raises ValueError as `find_linker`, and if there is no Fab or no rest.
+    Raises
+    ------
+    ValueError
+        As `find_linker`, and if there is no Fab or no rest.
     """
 
     def __init__(

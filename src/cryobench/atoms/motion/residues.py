@@ -144,7 +144,7 @@ def move_residues(reference, anchors, carrier, shifts, turns, moved):
 
 @njit(cache=True, nogil=True)
 def turn_atoms(positions, fraction, point, turn):
-    """Rotate atoms in place about an axis through ``point``, each by its fraction ``fraction`` (0 to 1) of ``turn``.
+    """Rotate atoms in place about an axis through ``point``, each by its ``fraction`` (0 to 1) of ``turn``.
 
     ``turn`` is a rotation vector in radian. Neighbouring atoms mostly have equal fractions.
     """

@@ -52,8 +52,11 @@ def procedural_complex(mass_kda: float, symmetry: str = "C1", *, seed: int = 0) 
     seed
         Seed of the random draws; each gives another complex.
 
-    Raises ValueError for an unknown point group, and for a mass that leaves less than 8 kDa to each copy or would
-    make the complex wider than 470 Å.
+    Raises
+    ------
+    ValueError
+        If the point group is unknown, or the mass leaves less than 8 kDa to each copy or would make the complex wider
+        than 470 Å.
     """
     rotations = point_group(symmetry)
     if not np.isfinite(mass_kda) or mass_kda < SMALLEST * len(rotations):
@@ -349,5 +352,5 @@ def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
 
 
 def _name_chains(count: int) -> np.ndarray:
-    """A to Z."""
+    """A to Z, then the characters that follow in ASCII."""
     return np.array([chr(ord("A") + index) for index in range(count)])

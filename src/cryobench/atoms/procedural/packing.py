@@ -66,7 +66,10 @@ def _insert(point, owner, count, low, inverse, shape, head, following, points, o
 
 @njit(cache=True, nogil=True)
 def _measure(point, own, limit, nearest, low, inverse, shape, head, following, points, owners):
-    """Sum of squared penetrations of a point, and the nearest atom not owned by residues own - 1 to own + 1."""
+    """Sum of squared penetrations of a point, and the lesser of ``nearest`` and its least distance below ``limit``.
+
+    Atoms of residue ``own`` do not count.
+    """
     x, y, z = _cell(point, low, inverse, shape)
     total = 0.0
     for i in range(max(x - 1, 0), min(x + 2, shape[0])):

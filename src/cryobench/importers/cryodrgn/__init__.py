@@ -5,7 +5,7 @@ program               recognised by
 ====================  =========================================================================================
 train_vae             z.N.pkl with log-variances after the means
 abinit_het_old        the same, and weights with ``search_pose``; ``abinit_het`` before version 4
-train_dec             z.N.pkl with one array, and weights with ``norm``
+train_dec             z.N.pkl with one array, and weights without ``hypervolume_params``
 abinit                z.N.pkl with one array, and weights with ``hypervolume_params``
 drgnai                conf.N.pkl and drgnai-configs.yaml
 ====================  =========================================================================================

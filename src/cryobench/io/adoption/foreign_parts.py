@@ -1,6 +1,6 @@
 """Particles from outside, in any format.
 
-Everything is brought to the grid of the images, or refused with a way out.
+CTFs and poses are brought to the grid of the images, or refused with a way out.
 """
 
 from __future__ import annotations

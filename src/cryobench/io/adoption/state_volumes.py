@@ -49,8 +49,8 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
     Raises
     ------
     FormatError
-        If there are fewer than states, or more without it being clear which are meant, or their grid is neither that
-        of the images nor finer by a whole factor.
+        If there are fewer volumes than states, or more without it being clear which are meant, or their grid is
+        neither that of the images nor finer by a whole factor.
     """
     volumes = MrcFolder(choose_volumes(list_volumes(folder), int(states.max(initial=-1)) + 1, folder, notes))
     size, pixel_size, box = particles.box_size, particles.pixel_size, volumes.box_size

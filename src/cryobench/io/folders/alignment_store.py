@@ -1,9 +1,9 @@
 """Alignments of the volumes of a run as one JSON file, reusable for other runs in the same frame.
 
-    {"schema": 1, "mode": "reconstruction" | "volume", "why": ..., "key": ..., "alignments": [...]}
+    {"schema": 1, "mode": "reconstruction" | "class" | "volume", "why": ..., "key": ..., "alignments": [...]}
 
 x_reference = R S x_volume + t, (x, y, z) in Å from voxel ``n // 2``, S reversing z if ``mirrored``: see
-``volumes.Alignment``. A null alignment keeps its position.
+``volumes.Alignment``. A volume whose alignment is null keeps its position.
 """
 
 import json

@@ -98,7 +98,9 @@ def write_dataset(
     Raises
     ------
     ValueError
-        If parts differ in length or box size, or the card contradicts them. The folder then has no card.
+        If parts differ in length or box size, or the card contradicts them: nothing is written then.
+    TypeError
+        If the images do not come from ``MrcStacks``.
     DiskFull
         If the disk fills up.
     """

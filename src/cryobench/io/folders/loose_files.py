@@ -29,7 +29,7 @@ _SHOWN = 6
 
 
 def list_loose_files(folder: Path, own: Collection[Path], own_folders: Collection[str]) -> list[Path]:
-    """Files anywhere below a folder, sorted by name, except its own.
+    """Files anywhere below a folder, sorted by name, except its own and hidden (also unfinished) ones.
 
     Parameters
     ----------
@@ -37,8 +37,6 @@ def list_loose_files(folder: Path, own: Collection[Path], own_folders: Collectio
         Files that belong to the folder.
     own_folders
         Names of folders whose whole content belongs to it.
-
-    Hidden files, including unfinished ones, are ignored.
     """
     known = set(own)
     return [path for path in _walk(Path(folder), own_folders) if path not in known]

@@ -7,6 +7,7 @@
     volumes/NNNNNN.mrc  volume of query particle NNNNNN
     model/              arrays of the decoder, for further volumes: NAME.npy, network weights together in
                         weights.safetensors
+    classes/class-NNN.mrc   maps of the classes, for other programs
     findings/           findings of the run that are not in the model (``finding_store``)
     training/           final training state, for further training: the arrays of its checkpoint
 

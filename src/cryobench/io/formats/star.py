@@ -17,7 +17,7 @@ from cryobench._text import read_text
 from cryobench.io.atomic import write_text
 
 _FLOAT_FORMAT = "%.9g"
-"""Nine significant digits restore every float32 exactly, and angles in degrees to 1e-7 or better."""
+"""Nine significant digits restore every float32 exactly, and angles in degrees to 5e-7 or better."""
 
 
 def read_tables(path: Path, *, text_columns: tuple[str, ...] = ()) -> dict[str, pd.DataFrame]:

@@ -47,7 +47,7 @@ _CHUNK = 1 << 16
 _ATTEMPTS = 5
 """Consecutive failures, without any byte received, after which a download is given up."""
 _PAUSE = 2.0
-"""Seconds before the second attempt; twice as many before each further one."""
+"""Seconds before another attempt, doubled for each consecutive failure; none after one that brought data."""
 _UNPACKED = 1.3
 """Estimated ratio of the contents of an archive to its size: noise hardly compresses."""
 _REQUEST = "request.json"

@@ -16,7 +16,7 @@ Setting = tuple[str, Any, Any, str]
 
 
 def make_command(card: Mapping[str, Any]) -> str | None:
-    """Command line that recreates the data set byte for byte, or None.
+    """Command line that makes the same data set again, or None.
 
     None for data that were not simulated, or were simulated with a version of the recipe that this package no longer
     has. Only settings that differ from those of the preset are given. Files are named without their folder, so they

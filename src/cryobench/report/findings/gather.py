@@ -33,7 +33,7 @@ class Findings:
     """Table of ``tabulate_classes``."""
     notes: dict[str, list[str]]
     stops: list[tuple[str, int, str]]
-    """Slug, number of iterations and reason for stopping, for every iteration of a run."""
+    """Slug, number of iterations and reason for stopping, for every ``Convergence`` of a run."""
     tables: list[tuple[str, str, pd.DataFrame]]
     """File, description and table, empty where no run has it."""
 

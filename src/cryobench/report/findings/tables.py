@@ -160,5 +160,5 @@ def collect_notes(runs: Sequence[Run]) -> dict[str, list[str]]:
 
 
 def collect_stops(runs: Sequence[Run]) -> list[tuple[str, int, str]]:
-    """Slug, number of iterations and reason for stopping of each iteration, in the order of the runs."""
+    """Slug, number of iterations and reason for stopping of each ``Convergence``, in the order of the runs."""
     return [(run.slug, len(found.log), found.stopped) for run in runs for found in run.findings(data.Convergence)]

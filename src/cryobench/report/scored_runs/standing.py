@@ -25,7 +25,10 @@ class Standing:
 
 
 def rank_runs(runs: Sequence[Run]) -> Standing:
-    """Rank the methods by the first main score; controls, negative scores and failed runs are not ranked."""
+    """Rank the methods by the first main score that depends on particle identity (``choose_ranking``).
+
+    Controls, negative scores and failed runs are not ranked.
+    """
     alive = [run for run in runs if run.status != "failed"]
     kind = choose_ranking(name for run in alive for name in run.scores.scores)
     ranks: dict[str, Rank] = {}

@@ -1,7 +1,7 @@
 """Scores and run records as tables, from which the leaderboard, the forest plot and the FSC curves are drawn.
 
 Pure functions from results to pandas tables in long form. Whatever was not measured is missing or NaN, never zero.
-Intervals are those of the scores: 95 %, bootstrapped over the query particles.
+Intervals are those of the scores: 95 %, bootstrapped over their items, such as query particles.
 """
 
 from collections.abc import Mapping, Sequence

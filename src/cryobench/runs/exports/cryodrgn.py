@@ -90,7 +90,10 @@ def _write_weights(path: Path, weights: Mapping[str, np.ndarray], epoch: int) ->
 def _write_particles(
     folder: Path, final: Path, run: Reconstruction, particles: Particles, epoch: int
 ) -> dict[str, str | None]:
-    """Write poses.pkl and ctf.pkl and return their final paths; None for what cryoDRGN's format cannot hold."""
+    """Write poses.pkl and ctf.pkl and return their final paths; None for unknown poses.
+
+    Poses of the run's own are written as pose.N.pkl too.
+    """
     rotations, shifts = run.rotations, run.shifts
     grid = {"box_size": particles.box_size, "pixel_size": particles.pixel_size}
     if rotations is not None and shifts is not None:

@@ -49,10 +49,10 @@ class Decoded:
 
 @dataclass(frozen=True)
 class BackProjected:
-    """Volumes of weighted particles, by columns of weights (n, f)."""
+    """Volumes of weighted particles."""
 
     rows: np.ndarray
-    """(f, n)."""
+    """(f, n) weight of each particle in each volume."""
 
     def make(self, chosen: np.ndarray, dataset: Dataset, box_size: int, context: RunContext) -> Iterator[np.ndarray]:
         """Volumes (z, y, x) of chosen rows, with as many per pass over the images as fit in half the memory."""

@@ -49,7 +49,7 @@ def write_series(
     ValueError
         The run lacks what the kind needs, or a setting is invalid for it.
     FileExistsError
-        The folder already exists.
+        The folder exists and is not of this command.
     FormatError
         The run did not finish, its data set is another now, or the folder is of another interrupted command.
     """
