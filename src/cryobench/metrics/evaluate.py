@@ -54,9 +54,9 @@ def score(
     align
         How volumes are aligned to the true ones before they are compared: "none"; "reconstruction", one
         transform for all; "class", one per class; "volume", one per volume; "auto", "class" if its classes have
-        own frames, "reconstruction" if it gives rotations other than those the particles came with, else
-        "none"; or alignments computed before. See ``metrics.volumes.frames``. Other metrics see the
-        reconstruction unaligned: ``poses`` fits its own frame.
+        own frames, "reconstruction" if it gives rotations other than those the particles came with, or those are
+        in another frame than the truth, else "none"; or alignments computed before. See
+        ``metrics.volumes.frames``. Other metrics see the reconstruction unaligned: ``poses`` fits its own frame.
     mask
         (z, y, x) in [0, 1], to score in instead of the data set's own.
     resample
