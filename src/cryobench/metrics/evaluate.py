@@ -62,7 +62,7 @@ def score(
     resample
         Whether volumes with another box or pixel size are resampled to the data set's grid; else they are refused.
     seed
-        For the bootstrap intervals.
+        For the bootstrap intervals, and for random draws of metrics: subsets, k-means, folds.
     keeper
         Store of results; those it has are not measured again.
 
