@@ -39,7 +39,7 @@ from cryobench.data import Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.reconstruction.statistics import cut_mask
 
 SAMPLE = 5000
-"""Number of particles used, evenly spaced in the table."""
+"""Most particles used by default, in stretches of neighbours evenly spaced in the table."""
 COARSE, FINE = 32, 64
 """Boxes, in px, for geometry and for the CTF."""
 LEAST_PARTICLES = 200

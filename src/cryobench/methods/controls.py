@@ -10,8 +10,9 @@
 
 The truth is the ceiling of every metric. Back-projection by the true labels is the result of a perfect classifier
 on these images. Consensus contains no heterogeneity; a shuffled or random latent contains no information.
-Those two back-project every image and run without any truth; the others need the labels of the query particles, and
-the first also the true volumes. Particles without a label are left out of the back-projections by label.
+Consensus and random-latent back-project every image and run without any truth; the others need the labels of the
+query particles, and truth also the true volumes. Particles without a label are left out of the back-projections by
+label.
 """
 
 from abc import abstractmethod

@@ -17,7 +17,7 @@ from cryobench.metrics.metric import Metric, ScoreKind, described
 
 @described
 class Coverage(Metric):
-    """Fraction of the particles of known state that have a latent, or a class where there are posteriors.
+    """Fraction of the particles of known state with a finite latent and posterior, where there are such.
 
     To be read together with every score of latents and labels.
     """

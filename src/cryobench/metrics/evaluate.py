@@ -54,15 +54,15 @@ def score(
     align
         How volumes are aligned to the true ones before they are compared: "none"; "reconstruction", one
         transform for all; "class", one per class; "volume", one per volume; "auto", "class" if its classes have
-        own frames, "reconstruction" if it gives rotations other than those the particles came with, else
-        "none"; or alignments computed before. See ``metrics.volumes.frames``. Other metrics see the
-        reconstruction unaligned: ``poses`` fits its own frame.
+        own frames, "reconstruction" if it gives rotations other than those the particles came with, or those are
+        in another frame than the truth, else "none"; or alignments computed before. See
+        ``metrics.volumes.frames``. Other metrics see the reconstruction unaligned: ``poses`` fits its own frame.
     mask
         (z, y, x) in [0, 1], to score in instead of the data set's own.
     resample
         Whether volumes with another box or pixel size are resampled to the data set's grid; else they are refused.
     seed
-        For the bootstrap intervals.
+        For the bootstrap intervals, and for random draws of metrics: subsets, k-means, folds.
     keeper
         Store of results; those it has are not measured again.
 

@@ -185,7 +185,7 @@ class Metric(ABC):
     def measure(
         self, reconstruction: Reconstruction, dataset: Dataset, *, seed: int = 0, progress: Progress | None = None
     ) -> Scores:
-        """Scores of one reconstruction; ``seed`` is for the bootstrap intervals.
+        """Scores of one reconstruction; ``seed`` is for the bootstrap intervals and other random draws.
 
         Raises
         ------

@@ -45,7 +45,7 @@ class CustomSettings(SimulationSettings):
         description="centred in the box: the first structure or frame (others move with it), or each",
     )
     superpose: bool = Field(
-        False, description="superpose each structure or frame on the first by their common CA atoms"
+        False, description="superpose each structure or frame on the first by their common CA and P atoms"
     )
     variables_file: FilePath | None = Field(
         None, description="CSV or Parquet of collective variables: a row per state, headers as 'angle [rad]'"

@@ -66,7 +66,7 @@ class Recipe:
     ``presets`` map a size ("tiny", "lite", "paper") to the settings that differ from the defaults of
     ``settings``; "realistic", lite with the departures of ``settings.REALISTIC``, is added to all. ``ensemble``
     builds the states from the settings and the structure files that ``choose_structures`` returns (a recipe without
-    ``entries`` makes procedural molecules when the user gives none).
+    ``entries`` uses molecules of its own when the user gives none).
     """
 
     name: str

@@ -3,9 +3,10 @@
 Jeon et al. (arXiv 2408.05526) take the early assembly intermediates of the 50S subunit of E. coli of Qin et al.
 (Nat. Commun. 14:898, 2023) and make 335,240 images of them, between 3,915 and 44,366 of each. The same entries,
 8C8X to 8C9C, can be given as structures; without any, a procedural subunit (`atoms.procedural.ribosome`)
-is assembled along a graph of this package (`assembly_states`).
+is assembled along a graph of this package (`states.assembly`).
 
-The truth is the state, its components, and the graph; the embedding distance is mass.
+The truth is the state, its components, and the graph; the squared distance of two states in the embedding is the mass
+by which they differ.
 """
 
 from collections.abc import Sequence

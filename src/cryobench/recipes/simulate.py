@@ -1,6 +1,6 @@
-"""Run a recipe: make states one by one, in this process or on Dask workers, then the tables.
+"""Run a recipe: make its parts one by one, in this process or on Dask workers, then the tables.
 
-A state's stack, volume and marker appear under their final names only when complete. While some are missing the
+A part's stack, truth and marker appear under their final names only when complete. While some are missing the
 folder holds ``simulation/plan.json`` and no ``dataset.json``; the same command resumes, and another one is refused.
 """
 
@@ -84,7 +84,7 @@ def simulate(
     folder
         Folder of the data set: new, or left unfinished by the same call.
     preset
-        "tiny", "lite" or "paper": the size.
+        "tiny", "lite" or "paper": the size; or "realistic", lite with imperfections.
     structures
         PDB or mmCIF files, folders of them, or "rcsb:ID"; none for those of the recipe.
     seed
@@ -194,7 +194,7 @@ def _select(particles: tuple[int, int] | None, n_particles: int) -> range:
 def _check_states(job: Job) -> None:
     """Refuse, before anything is written, a structure without the moving parts or one that leaves the box.
 
-    All states are checked first, so that none without a solution is found after half are made.
+    At most 20 states, evenly spread, are checked.
     """
     states = len(job.counts)
     for state in spread_evenly(states, 20):

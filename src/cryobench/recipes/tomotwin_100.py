@@ -2,7 +2,7 @@
 
 Jeon et al. (arXiv 2408.05526) take 100 of the structures on which TomoTwin was trained (Rice et al., Nat. Methods 20,
 2023), of 156 to 1131 kDa, 45 of them without symmetry, numbered by mass. The same can be given as structure files;
-without any, the procedural complexes of `complex_family` have those masses, and no two of the first 100
+without any, the procedural complexes of `states.complexes` have those masses, and no two of the first 100
 correlate above 0.9 after alignment.
 
 The states have no order, so there is no embedding: the truth is the identity and mass of each particle's complex.

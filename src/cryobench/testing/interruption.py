@@ -11,7 +11,7 @@ class Interruption(KeyboardInterrupt):
 
 
 class InterruptingProgress:
-    """``Progress`` that raises at the n-th step; None only counts."""
+    """``Progress`` that raises at the first step after ``after`` steps; None only counts."""
 
     def __init__(self, after: int | None = None) -> None:
         self.seen = 0

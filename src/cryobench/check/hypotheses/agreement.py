@@ -233,7 +233,7 @@ def _sum_shells(disc: HalfDisc) -> Float[Tensor, "q s"]:
 
 
 def _rough_noise(reading: Reading) -> Float[np.ndarray, "s"]:
-    """Least-squares estimate of the power of the images beyond that of their CTF in each shell."""
+    """Rough power of the noise in each shell: that of the images, signal included, weighted by their CTF²."""
     disc = reading.disc
     power, seen = np.zeros(disc.radius + 1), np.zeros(disc.radius + 1)
     for part in reading.parts():

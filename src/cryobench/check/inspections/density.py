@@ -31,9 +31,9 @@ class Contrast:
 def judge_contrast(halves: Float[np.ndarray, "2 z y x"]) -> Contrast:
     """Contrast from two half-maps (2, z, y, x).
 
-    The strongest voxels of one half, by magnitude, within the sphere inscribed in the box, are looked up in the other
-    half: molecules are denser than their surroundings, so these must be positive. Surroundings made negative by a
-    lost zero frequency are never as strong.
+    The strongest voxels of one half, by magnitude, within a central sphere 0.8 of the box wide, are looked up in the
+    other half: molecules are denser than their surroundings, so these must be positive. Surroundings made negative by
+    a lost zero frequency are never as strong.
     """
     box = halves.shape[-1]
     axis = np.arange(box) - box // 2

@@ -17,7 +17,7 @@ _SPARSE = 2
 """A class with fewer particles than this times the number of coordinates is not analysed."""
 _HOPE = 2.0
 """Two classes merge if the spread explained by a cut, times this, exceeds their distance: at a resolution
-beyond that of the coordinates it may."""
+beyond that of the coordinates the cut may explain more."""
 
 
 def split_into_empty(

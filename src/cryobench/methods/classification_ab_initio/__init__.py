@@ -21,8 +21,9 @@ parameters is ours.
 
 Deviations, with reasons:
 
-* The posterior is over a grid of all orientations and shifts up to radius 12, and beyond that over the leaves of a
-  hierarchical search (``reconstruction.poses``); the program uses branch and bound, with unpublished bounds.
+* In the first iterations the posterior is over a grid of all orientations and shifts, later over the leaves of a
+  hierarchical search (``reconstruction.poses``), which compares all orientations up to radius 12 at most; the program
+  uses branch and bound, with unpublished bounds.
 * The step after the first 100 iterations is not published: 0.2.
 * Prior and preconditioner are not published: τ² is the power of the images in excess of the noise, divided by that of
   the CTF; the preconditioner is the running mean of the weights of the sums.

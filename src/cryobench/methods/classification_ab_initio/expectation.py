@@ -1,7 +1,7 @@
 """Posterior of images over classes, orientations and shifts, and the sums for new volumes.
 
-While images are compared only up to a small radius, the posterior is exact, over the whole grid of the search's first
-level. Beyond that it is over the leaves of the hierarchical search, and all shifts around them.
+In the first iterations, before the radius grows, the posterior is exact, over the whole grid of the search's first
+level. Later it is over the leaves of the hierarchical search, and all shifts around them.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ class ClassificationAbInitioSettings(MethodSettings):
     class_similarity: float = Field(
         0.1, ge=0, le=1, description="fraction of every image spread over all classes at first (published: 0.1)"
     )
-    similar_until: int = Field(300, ge=0, description="last iteration of class similarity (published: 300; 0 at 350)")
+    similar_until: int = Field(
+        300, ge=0, description="last iteration of full class similarity (published: 300; 0 at 350)"
+    )
     split_every: int = Field(
         0,
         ge=0,

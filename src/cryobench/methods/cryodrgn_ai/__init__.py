@@ -26,7 +26,7 @@ Deviations, with reasons:
 * Images are windowed, centred and cut to the disc once, not in every step, and kept in half precision.
 * The mean of each image's border is subtracted before the window, so that a background does not leak into it.
 * Matrix products in bfloat16 (``--precision float32`` for the program's own).
-* The table's Adam is computed only for the rows of a batch, equal up to rounding (``networks.row_adam``).
+* The table's Adam is computed only for the rows of a batch, equal up to rounding (``networks.optimisers.row_adam``).
 * The program saves latents before the last step of their row; here they are from the table after it.
 * The line kx = ky = 0 of a volume, which the program sets to zero, is evaluated; the zero frequency, which the loss
   does not see, is set such that the solvent is zero.

@@ -29,7 +29,7 @@ class CryodrgnAiSettings(MethodSettings):
     prior_weight: float = Field(
         0.0,
         ge=0,
-        description="lambda of a Gaussian prior on latents, per pixel (published: none; ours: 1 / K)",
+        description="lambda of a Gaussian prior on latents, per pixel (our option; published: none)",
     )
 
 

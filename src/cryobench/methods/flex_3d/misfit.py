@@ -27,7 +27,7 @@ class Band:
     """Entries that are compared: those of shells 1 … radius."""
 
     disc: HalfDisc
-    """Box size of the fine images."""
+    """Half-disc of these entries, in the box of the fine images."""
     noise: np.ndarray
     """(s,) power of the noise in each shell, s > radius."""
 

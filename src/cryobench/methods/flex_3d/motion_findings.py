@@ -1,4 +1,4 @@
-"""Findings of a run: motion along each latent axis, density of the latents, and notes for the user."""
+"""Findings of a run: motion along each latent axis, density of the latents, and strain of the mesh."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,7 +64,10 @@ def show_motion(
 
 
 def show_density(latents: Float[np.ndarray, "n k"], noise: float) -> LatentDensity:
-    """Kernel density of the first two latents on a grid over their range, with at least the width of their noise."""
+    """Density of the first two latents on a grid over their range, smoothed by a Gaussian.
+
+    Its standard deviation is half that of the noise on latents, or half a grid step if that is more.
+    """
     used = latents[:, : min(2, latents.shape[1])].astype(np.float64)
     points = _POINTS[used.shape[1]]
     edges = np.linspace(-RANGE, RANGE, points + 1)

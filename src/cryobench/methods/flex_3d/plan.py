@@ -21,7 +21,10 @@ _FINE_BYTES = 24
 
 
 def check_sizes(particles: Particles, settings: Flex3DSettings, n_workers: int) -> None:
-    """ValueError if there are too few particles for a batch, for the latent dimensions or for half-sets."""
+    """ValueError if there are too few particles for a batch, for the latent dimensions or for half-sets.
+
+    Also if there are more workers than images in a batch, or latents are to be kept and none are given.
+    """
     n = len(particles)
     if n < settings.batch_size:
         raise ValueError(

@@ -3,14 +3,14 @@
 Model: y_i = C_i P_i x_i + ε_i with volumes x_i of mean μ and covariance Σ, without further assumptions until
 the embedding, and noise of power σ²(|k|). No gradient descent: every step is linear algebra over the particles.
 
-    mean                half-set means, prior from their FSC                                         (a, b)
-    masks, noise        mask and dilated mask, masked images; power outside the mask             (c, d)
-    column_choice       variance of the spectra; choice of columns of Σ                   (e, f)
-    covariance_columns  least-squares columns of Σ                                                  (g)
-    covariance_prior    the same with a prior from the FSC of half-sets                             (h)
-    subspace            span of the columns: a randomised SVD                                       (i)
-                        Σ within that subspace: Σ ≈ U Λ Uᵀ, from slices as ``whitened`` rows         (j, k)
-    embedding           most probable coordinates z_i along U, and their precision                  (l)
+    mean                half-set means, prior from their FSC                                    (a, b)
+    masks, noise        mask and dilated mask, masked images; power outside the mask            (c, d)
+    column_choice       variance of the spectra; choice of columns of Σ                         (e, f)
+    covariance_columns  least-squares columns of Σ                                              (g)
+    covariance_prior    the same with a prior from the FSC of half-sets                         (h)
+    subspace            span of the columns: a randomised SVD                                   (i)
+                        Σ within that subspace: Σ ≈ U Λ Uᵀ, from slices as ``whitened`` rows    (j, k)
+    embedding           most probable coordinates z_i along U, and their precision              (l)
 
 ``principal_model`` runs steps b to k in order, ``plan`` fits them into memory. Steps that work for any latents
 are elsewhere: kernel regression of the volume at z* with locally chosen bandwidth (m) in

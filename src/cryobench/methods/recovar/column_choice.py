@@ -23,7 +23,7 @@ def estimate_variance(
     noise: Float[np.ndarray, "s"],
     halves: Int[np.ndarray, "n"],
 ) -> tuple[Float[Tensor, "u v w"], Float[Tensor, "u v w"]]:
-    """Variance v(ω) of the volumes' spectra on the native half-spectrum (z, y, h), and the mean's weight there.
+    """Variance v(ω) of the volumes' spectra on the stored half-grid (``imaging.layout``), and Σ A*(C⁴) there.
 
     v = Σ A*(C² (|r|² − noise)) / Σ A*(C⁴), damped by the agreement of the half-sets shell by shell.
     """

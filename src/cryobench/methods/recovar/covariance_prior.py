@@ -6,7 +6,7 @@ outer product of the mean's prior and is iterated: with the FSC of the two half-
     SSNR = FSC / (1 − FSC),     1 / R_new = SSNR · ⟨h / (h + R)²⟩ / ⟨(h / (h + R))²⟩,
 
 h the entries of H of a half in the shell: a regularised half has signal power τ² ⟨(h/(h+R))²⟩ and noise power
-⟨h/(h+R)²⟩ (in units of the noise), whose ratio the SSNR is. The last uses both halves' sums.
+⟨h/(h+R)²⟩ (in units of the noise), whose ratio the SSNR is. The last solution is from the sums of both halves.
 """
 
 from itertools import pairwise

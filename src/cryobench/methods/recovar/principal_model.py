@@ -166,7 +166,7 @@ class ModelEstimate:
         # The noise is bounded by the residuals of a fit of the leading span of the columns.
         power = bound_noise(self.passes, mean_ft, volume_to_fourier(spread_inside(basis[:leading], mask)), noise)
         covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(spread_inside(basis, mask)), power)
-        # The effect of contrast is along the mean and is not removed there.
+        # Contrast varies the volumes along the mean: that direction is left out.
         own = slice(1 if self.settings.fit_contrast else 0, None)
         volumes, variances = principal_volumes(basis[own], covariance[own, own])
         return {"components": volumes[:leading].numpy(), "variances": variances, "noise": power}

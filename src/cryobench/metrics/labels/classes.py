@@ -52,7 +52,7 @@ class StatesAndClasses:
     labels: Int[np.ndarray, "m"]
     """Classes."""
     classes: Classes
-    """Posteriors of all particles."""
+    """Classes of all particles."""
     left_out: Int[np.ndarray, "u"]
     """True states of the particles that the reconstruction left out."""
     context: dict[str, int | float | str]
@@ -204,7 +204,7 @@ def match_classes(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, 
 
 
 def match_one_to_one(counts: Int[np.ndarray, "states classes"]) -> Int[np.ndarray, "classes"]:
-    """State of each class by the Hungarian method; −1 for excess classes, or with no particle of their state."""
+    """State of each class by the Hungarian method; −1 for excess classes, and those without particles of it."""
     states, classes = linear_sum_assignment(counts, maximize=True)
     matched = np.full(counts.shape[1], -1, dtype=np.int64)
     matched[classes] = np.where(counts[states, classes] > 0, states, -1)

@@ -61,9 +61,10 @@ class LatentAndTruth:
     """Origin of the coordinates; numbers of particles left out, with reasons; the coverage."""
 
     def with_unplaced(self) -> "LatentAndTruth":
-        """All the particles, those without a latent last, each farther from every other than any two others are.
+        """All the particles, those without a latent last, at one point far from the others.
 
-        At that distance they are nearest neighbours of no particle until no others are left.
+        It is farther from every latent than any two latents are from each other, so those particles are nearest
+        neighbours of a particle with a latent only where no others are left.
         """
         centre = self.latent.mean(axis=0)
         reach = float(np.linalg.norm(self.latent - centre, axis=1).max()) or 1.0

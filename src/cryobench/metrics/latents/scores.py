@@ -117,7 +117,7 @@ class InformationImbalanceMetric(Metric):
 
     To heterogeneity, 0 is best and 1 is chance; to pose and CTF, 1 is best, and less is leakage. Each is
     the mean over k of 1, 3, 10 and 30 in subsets of 2,000 particles, as published; the curve has every k, both
-    directions, and all particles together.
+    directions, and up to 4,000 particles in one set.
     """
 
     name = "information-imbalance"

@@ -239,7 +239,7 @@ class PerConformationFsc(Metric):
     curves = (("conformation-fsc", "FSC curves of one volume for each true state"),)
 
     def explain_missing(self, reconstruction: Reconstruction, dataset: Dataset) -> str | None:
-        """Reason why it cannot be measured: it needs volumes, latents or posteriors, and states that repeat."""
+        """Reason why it cannot be measured: it needs volumes or a decoder, coordinates, and states that repeat."""
         missing = super().explain_missing(reconstruction, dataset)
         if missing is not None or dataset.truth is None:
             return missing

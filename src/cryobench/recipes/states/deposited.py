@@ -73,9 +73,12 @@ def read_states(paths: Sequence[Path], images: Int[np.ndarray, "k"]) -> Deposite
     images
         Images per state.
 
-    Raises ValueError, naming the file, for one that holds no RNA, names molecules but no ribosomal one, states
-    another entry than its file name, has the same atoms as another, or cannot be superposed on the most complete
-    state; and the errors of `read_structure`.
+    Raises
+    ------
+    ValueError
+        If there are fewer than two files; or, naming the file, if one holds no RNA, names molecules but no ribosomal
+        one, states another entry than its file name, has the same atoms as another, or cannot be superposed on the
+        most complete state. Also as `read_structure`.
     """
     if len(paths) < 2:
         raise ValueError(
