@@ -239,6 +239,9 @@ def test_binning_leaves_the_low_frequencies_of_the_noise():
     assert torch.var(binned).item() == pytest.approx(kept_by_binning(coarse), rel=0.05)
     assert kept_by_binning(coarse) > 0.4  # of white noise a quarter is left
     assert kept_by_binning(settings(snr_pixel_size=1.5)) == 0.25
+    uneven = settings(snr_pixel_size=2.3)  # to whole pixels of the same extent
+    fine = round(uneven.box_size * uneven.pixel_size / 2.3)
+    assert kept_by_binning(uneven) == pytest.approx((uneven.box_size / fine) ** 2)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from cryobench.importers.tables import Table, read_table
 from cryobench.io.adoption.labels import read_labels
 
 _SOURCES = ("latents", "volumes", "labels", "poses")
+_PLAIN = (".txt", ".npz")
+"""Files of labels without names of columns, in addition to those that ``adopt`` reads."""
 _OPTIONS = (*_SOURCES, "method", "images", "indices", "shift_unit", "voxel_size", "invert", "mirror", "volumes_of")
 
 
@@ -31,8 +33,8 @@ class Files(Importer):
     reads: ClassVar[Mapping[str, str]] = {
         "--latents .npy .npz .csv .parquet .pkl .txt": "a row of numbers for each particle; NaN for one left out",
         "--volumes FOLDER": "maps (.mrc, .map) of the query particles, or of classes (--volumes-of classes)",
-        "--labels .csv .npy .pkl .parquet .star": "the class of each particle; −1 for one left out; or class "
-        "probabilities, a column for each class",
+        "--labels .csv .npy .npz .pkl .parquet .star .txt": "the class of each particle; −1 for one left "
+        "out; or class probabilities, a column for each class",
         "--poses .star .cs .pkl .npy": "poses found by the program: rotations, and shifts that centre the images",
     }
 
@@ -117,9 +119,13 @@ class Files(Importer):
                 known = np.isfinite(placed).all(axis=1)
                 classes = np.where(known, np.argmax(np.nan_to_num(placed), axis=1), -1)
                 return placed, classes
-            if table.keys is None and ("images" in self.options or "indices" in self.options):
+            placed_here = "images" in self.options or "indices" in self.options or path.suffix.lower() in _PLAIN
+            if table.keys is None and placed_here:
                 classes = self._place(table, path, dataset, notes)[:, 0]
-                return _one_hot(np.where(np.isfinite(classes), classes, -1).astype(np.int64), path)
+                classes = np.where(np.isfinite(classes), classes, -1)
+                if (broken := classes[classes != np.floor(classes)]).size:
+                    raise FormatError(f"{path}: a label is {broken[0]:g}, expected whole numbers; -1 for left out.")
+                return _one_hot(classes.astype(np.int64), path)
             named = bool(table.keys)
         labels = read_labels(path, dataset.particles)
         by = f"a column of {path.name}" if named else "their order alone"

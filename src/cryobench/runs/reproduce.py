@@ -125,8 +125,9 @@ def compare(one: Reconstruction, other: Reconstruction) -> Comparison:
         if first is not None or second is not None:
             differences[part] = _difference(first, second)
     if one.volumes is not None and other.volumes is not None:
-        pairs = zip(range(len(one.volumes)), range(len(other.volumes)), strict=True)
-        found = [_difference(one.volumes.read(a), other.volumes.read(b)) for a, b in pairs]
+        if len(one.volumes) != len(other.volumes):
+            return Comparison({**differences, "volumes": float("inf")})
+        found = [_difference(one.volumes.read(item), other.volumes.read(item)) for item in range(len(one.volumes))]
         differences["volumes"] = max(found, default=0.0)
     return Comparison(differences)
 

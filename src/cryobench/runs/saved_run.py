@@ -36,8 +36,8 @@ def save_run(reconstruction: Reconstruction, folder: str | Path, dataset: Datase
     """
     target = Path(folder)
     check_particles(reconstruction, dataset)
-    if target.exists() and any(target.iterdir()):
-        raise FormatError(f"{target} exists and is not empty: choose another folder, or remove it first.")
+    if target.is_file() or (target.is_dir() and any(target.iterdir())):
+        raise FormatError(f"{target} exists and is not an empty folder: choose another one, or remove it first.")
     record = reconstruction.record
     record = record.with_(
         dataset=dataset.identity,

@@ -59,6 +59,12 @@ def test_symmetry_is_exact(mass, symmetry):
             assert not _is_mapped_onto_itself(model, rotation, tolerance=2.0)
 
 
+def test_chains_have_names_that_files_can_hold():
+    names = list_chains(procedural_complex(320, "C30"))
+    assert len(names) == 30
+    assert all(name.isalnum() and len(name) == 1 for name in names)
+
+
 def test_without_symmetry_no_turn_brings_it_back():
     """At 22 Å, over all turns by 40 degrees and more. A ring of three, for comparison, comes back."""
     alone = expand(render(procedural_complex(300, "C1"), 36, 8.0, 22.0).numpy(), 8.0)

@@ -63,6 +63,8 @@ def test_a_result_that_is_another_is_no_success(folder, tmp_path):
     assert not compared.agrees
     assert compared.differences["volumes"] == 0
     assert compare(run, Reconstruction(run.queries)).differences == {"posteriors": np.inf}
+    fewer = Reconstruction(run.queries[:1], IndexedVolumes(run.volumes.read(0)[None], np.array([0])))
+    assert compare(run, fewer).differences["volumes"] == np.inf
     cryobench.run("3d-class", cryobench.load_dataset(folder / "data"), tmp_path / "run", seed=3, settings=SETTINGS)
     np.save(tmp_path / "run" / "posteriors.npy", other.posteriors)
     found = CliRunner().invoke(app, ["reproduce", str(tmp_path / "run"), "-o", str(tmp_path / "again")])
@@ -97,8 +99,11 @@ def test_a_result_of_ones_own_is_saved_and_scored(folder, tmp_path):
     assert saved.record.dataset.sha256 == dataset.card["sha256"]
     found = CliRunner().invoke(app, ["score", str(tmp_path / "mine"), "--metric", "decodability"])
     assert found.exit_code == 0, found.output
-    with pytest.raises(FormatError, match="not empty"):
+    with pytest.raises(FormatError, match="not an empty folder"):
         cryobench.save_run(saved, tmp_path / "mine", dataset)
+    (tmp_path / "file").touch()
+    with pytest.raises(FormatError, match="file exists and is not an empty folder"):
+        cryobench.save_run(saved, tmp_path / "file", dataset)
     with pytest.raises(ValueError, match="7 particles"):
         cryobench.save_run(Reconstruction(dataset.queries[:1], latents=latents[:7]), tmp_path / "few", dataset)
 

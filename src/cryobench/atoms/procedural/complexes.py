@@ -6,6 +6,8 @@ the same distance until the blobs, filled with helices, sheets and loops (`folds
 meet in flat walls, as subunits do. Side chains are packed last, in all copies at once.
 """
 
+import itertools
+import string
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
@@ -352,5 +354,7 @@ def _assemble(unit: _Unit, rotations: RotationArray) -> AtomicModel:
 
 
 def _name_chains(count: int) -> np.ndarray:
-    """A to Z, then the characters that follow in ASCII."""
-    return np.array([chr(ord("A") + index) for index in range(count)])
+    """A to Z, then a to z, 0 to 9, and AA, AB and so on."""
+    letters = string.ascii_uppercase + string.ascii_lowercase + string.digits
+    names = itertools.chain(letters, map("".join, itertools.product(letters, repeat=2)))
+    return np.array(list(itertools.islice(names, count)))

@@ -119,7 +119,6 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
                     point, -1 if atom == 3 else owner, count, low, inverse, shape, head, following, points, owners
                 )
                 count += 1
-    fits = np.ones(residues, dtype=np.bool_)
     for residue in range(residues):
         beta = main_chain[residue, 4]
         if kinds[residue] == _GLYCINE:
@@ -131,7 +130,6 @@ def _pack(main_chain, frames, kinds, rotations, table, sizes):
         if nearest < CLASH:
             kinds[residue] = _GLYCINE
             continue
-        fits[residue] = True
         for copy in range(copies):
             _insert(
                 rotations[copy] @ beta, copy * residues + residue, count, low, inverse, shape, head, following,

@@ -22,7 +22,8 @@ The published benchmark has no label metric; users add these. Entropies of resam
 intervals are centred (``metrics.resampling``); the matching and E[I] are those of the data in all resamples.
 
 Source: Hubert & Arabie, J. Classif. 2 (1985) 193; Vinh et al., JMLR 11 (2010) 2837; Fowlkes & Mallows, JASA 78
-(1983) 553; Meila, J. Multivar. Anal. 98 (2007) 873. In cryo-EM: Kaz et al.; Yadgar et al.
+(1983) 553; Meila, J. Multivar. Anal. 98 (2007) 873. In cryo-EM: Kaz, Kaz & Zhong, A
+meta-algorithm for ab initio reconstruction of complex mixtures in cryo-EM.
 """
 
 from collections.abc import Mapping

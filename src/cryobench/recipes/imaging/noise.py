@@ -39,7 +39,7 @@ def kept_by_binning(settings: SimulationSettings) -> float:
         return 1.0
     fine = round(settings.box_size * settings.pixel_size / settings.snr_pixel_size)
     if is_white(settings):
-        return (settings.snr_pixel_size / settings.pixel_size) ** 2
+        return (settings.box_size / fine) ** 2
     coarse_power = _total_power(settings, settings.box_size, settings.pixel_size)
     # An image of fine x fine pixels has more frequencies, over which its variance is spread.
     return coarse_power / _total_power(settings, fine, settings.box_size * settings.pixel_size / fine)
