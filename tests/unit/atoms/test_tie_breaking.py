@@ -87,8 +87,13 @@ def test_even_spread_is_by_whole_numbers(count, wanted):
 
 def test_rotations_by_one_angle_stay_in_order():
     for symmetry in ("D3", "T", "O"):
-        magnitudes = Rotation.from_matrix(point_group(symmetry)).magnitude()
-        assert np.all(np.diff(np.round(magnitudes, 6)) >= 0)
+        rotations = point_group(symmetry)
+        magnitudes = np.round(Rotation.from_matrix(rotations).magnitude(), 6)
+        assert np.all(np.diff(magnitudes) >= 0)
+        given = Rotation.create_group(symmetry, axis="Z").as_matrix()
+        places = np.abs(given[:, None] - rotations).max(axis=(2, 3)).argmin(axis=0)
+        assert len(set(places.tolist())) == len(rotations)
+        assert np.all(np.diff(places)[np.diff(magnitudes) == 0] > 0)
 
 
 def test_calcium_is_no_alpha_carbon():

@@ -17,12 +17,15 @@ def test_symmetric_matrices_are_packed_and_unpacked(rng):
 
 
 def test_the_common_precision_makes_distances_those_of_mahalanobis(rng):
-    latents = rng.standard_normal((400, 3)) * [3.0, 1.0, 0.2]
+    """In a basis in which the latents are independent and of one width, these are the plain distances."""
+    plain = rng.standard_normal((400, 3))
+    plain = np.linalg.qr(plain - plain.mean(axis=0))[0] * np.sqrt(399)
+    latents = plain @ (rng.standard_normal((3, 3)) * [3.0, 1.0, 0.2]) + 7
     precisions = common_precision(latents)
     assert precisions.shape == (400, 3, 3)
-    away = latents - latents.mean(axis=0)
+    away = latents - latents[0]
     squared = np.einsum("ni,nij,nj->n", away, precisions, away)
-    np.testing.assert_allclose(squared.mean(), 3, rtol=0.01)
+    np.testing.assert_allclose(squared, ((plain - plain[0]) ** 2).sum(axis=1), rtol=1e-6, atol=1e-9)
 
 
 def test_an_axis_without_spread_does_not_count(rng):

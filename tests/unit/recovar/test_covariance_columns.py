@@ -169,16 +169,28 @@ def test_noise_alone_leaves_nothing_in_a_column(rng, size):
 def test_columns_are_chosen_by_strength_and_kept_apart(rng):
     layout = GridLayout(12, 1, "trilinear")
     variance = torch.from_numpy(rng.uniform(0, 1, layout.shape)).float()
-    chosen = choose_columns(variance, torch.ones(layout.shape), layout, n_columns=30, radius=4, exclusion=2)
-    assert len(chosen) >= 10
+    weight = torch.from_numpy(rng.uniform(0.5, 2, layout.shape)).float()
+    chosen = choose_columns(variance, weight, layout, n_columns=30, radius=4, exclusion=2)
+    assert 10 <= len(chosen) < 30
     both = np.concatenate([chosen, -chosen])
     apart = np.sqrt(((both[:, None] - both[None]) ** 2).sum(-1)) + 100 * np.eye(len(both))
     pairs = apart[: len(chosen)]
     pairs[np.arange(len(chosen)), np.arange(len(chosen)) + len(chosen)] = 100  # a column and its own mate
     assert pairs.min() > 2
     assert (np.linalg.norm(chosen, axis=1) <= 4).all()
-    strength = [float(variance[z + layout.center, y + layout.center, x + layout.center_x]) for x, y, z in chosen]
-    assert strength == sorted(strength, reverse=True)
+
+    def strength(frequencies: np.ndarray) -> np.ndarray:
+        x, y, z = frequencies.T
+        return (variance * weight).numpy()[z + layout.center, y + layout.center, x + layout.center_x]
+
+    assert (np.diff(strength(chosen)) < 0).all()
+    # Each of the rest, of which one of a pair has x > 0, is near a stronger one: so none is passed over.
+    near = np.stack(np.meshgrid(np.arange(1, 5), *[np.arange(-4, 5)] * 2), axis=-1).reshape(-1, 3)
+    near = near[(near**2).sum(axis=1) <= 16]
+    distance = np.sqrt(((near[:, None] - both) ** 2).sum(axis=-1))
+    stronger = np.tile(strength(chosen), 2) >= strength(near)[:, None]
+    assert ((distance <= 2) & stronger).any(axis=1).all()
+    assert choose_columns(variance, weight, layout, n_columns=3, radius=4, exclusion=2).tolist() == chosen[:3].tolist()
 
 
 @pytest.mark.parametrize("size", [15, 16])
