@@ -56,7 +56,8 @@ def test_the_map_of_half_sets_is_told_beside_that_without_motion(found):
     half_sets = found.find(HalfSetFsc)
     assert half_sets.curves.shape == half_sets.control.shape == (13,)
     assert half_sets.curves[1:6].min() > 0.97
-    assert not np.array_equal(half_sets.curves, half_sets.control)
+    # Motion explains the middle shells better; the first agree anyway, and the last ones hold noise.
+    assert half_sets.curves[3:7].mean() > half_sets.control[3:7].mean() + 0.001
 
 
 def test_latents_stay_in_their_range_also_where_they_are_driven_out(hinge):

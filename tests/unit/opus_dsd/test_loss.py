@@ -31,8 +31,6 @@ def test_the_b_factor_falls_to_its_setting():
     np.testing.assert_allclose(
         [loss.envelope_factor(4, epoch) for epoch in (0, 100)], [4 * 0.975 / 0.9, 4], rtol=1e-6
     )
-    s = 0.1  # B of 4 is 158 Å² in the usual form
-    np.testing.assert_allclose(np.exp(-4 * np.pi**2 * s**2), np.exp(-157.9 * s**2 / 4), rtol=1e-3)
 
 
 def test_weights_of_orientations_are_a_posterior_and_carry_no_gradient():

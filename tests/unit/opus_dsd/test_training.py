@@ -132,6 +132,23 @@ def test_the_gradient_through_latents_is_that_of_one_graph(particles):
         measure()
 
 
+def test_predictions_are_damped_by_the_b_factor(particles, monkeypatch):
+    """B of 4 is 158 Å² in the usual form, and in the first epoch it is a twelfth more."""
+    image, transfers = training_module.loss.image_projections, []
+    monkeypatch.setattr(
+        training_module.loss,
+        "image_projections",
+        lambda projections, transfer, size: (transfers.append(transfer), image(projections, transfer, size))[1],
+    )
+    training = make_training(particles, b_factor=4.0, at_once=12)
+    compare(training, 1.0)
+    pixel_size = particles.pixel_size * particles.box_size / training.images.box_size
+    x, y = (of(training.images.box_size, pixel_size) for of in (np.fft.rfftfreq, np.fft.fftfreq))
+    envelope = np.exp(-157.9 * 13 / 12 * (y[:, None] ** 2 + x**2) / 4)
+    (transfer,) = transfers
+    np.testing.assert_allclose(transfer, training.images.load(np.arange(12)).ctf.numpy() * envelope, atol=1e-4)
+
+
 def test_the_prior_has_no_gradient_where_its_weight_is_zero(particles, monkeypatch):
     found = {}
     for weight in (0.0, 1e-12, 2.0):
