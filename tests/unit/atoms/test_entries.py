@@ -30,13 +30,19 @@ def test_the_file_is_the_one_described(entry):
 
 @ALL
 def test_residues_said_to_be_missing_are_missing(entry):
-    """And they are all that a chain lacks within its ends, where the numbers have no gaps of their own (6VXX)."""
+    """And they are all that a chain lacks: those of the header (1HZH), or within its ends, where the numbers have no
+    gaps of their own (6VXX).
+    """
     chains = {chain.name: {residue.seqid.num for residue in chain} for chain in _read(entry)[0]}
     words = re.sub(r"before \d+ and after \d+", "", entry.not_modelled)
     spans = re.findall(r"(\d+)(?:-| to )?(\d+)?", words)
     missing = {number for low, high in spans for number in range(int(low), int(high or low) + 1)}
     for name in "K" if entry.name == "1HZH" else "ABC":
         assert not missing & chains[name]
+    if entry.name == "1HZH":
+        text = gzip.decompress(entry.path.read_bytes()).decode()
+        stated = re.findall(r"^REMARK 465 +[A-Z]{3} ([A-Z]) +(\d+) *$", text, flags=re.MULTILINE)
+        assert {("K", str(number)) for number in missing} == set(stated)
     if entry.name == "6VXX":
         for numbers in chains.values():
             assert set(range(27, 1148)) - numbers == missing

@@ -196,15 +196,23 @@ def test_centres_and_dihedral(sampler, drawn):
         assert sampler.measure_dihedral(model) == pytest.approx(_dihedral(centres[0], *hinge, centres[1]), abs=1e-9)
 
 
-def test_hydrogens_are_carried_and_never_clash(sampler):
-    """An amide hydrogen is rebuilt with its nitrogen; one that sits on another atom keeps nothing from fitting."""
+def test_hydrogens_are_carried_and_never_clash(sampler, rng):
+    """An amide hydrogen is rebuilt with its nitrogen; those that sit on other atoms keep nothing from fitting.
+
+    Such are sixty about a residue of the linker, wherever that goes, and one of the Fab on the linker's first atom.
+    """
     plain = read_antibody()
-    row = find_atom(plain, "H", 235, "CA") + 1
-    index = np.insert(np.arange(len(plain)), row, [row - 1, row - 1])
+    row, far = find_atom(plain, "H", 235, "CA") + 1, find_atom(plain, "H", 100, "CA") + 1
+    assert far < row
+    index = np.insert(np.arange(len(plain)), [far] + 62 * [row], [far - 1] + 62 * [row - 1])
     arrays = {field.name: getattr(plain, field.name)[index] for field in fields(plain)}
-    arrays["atom_names"][row : row + 2] = ["H", "HA"]
-    arrays["atomic_numbers"][row : row + 2] = 1
+    row += 1
+    added = np.r_[far, row : row + 62]
+    arrays["atom_names"][added] = ["HA", "H", "HA", *(f"H{number}" for number in range(60))]
+    arrays["atomic_numbers"][added] = 1
+    arrays["positions"][far] = plain.positions[find_atom(plain, "H", 214, "N")]
     arrays["positions"][row : row + 2] += [[0.6, 0.6, 0.5], [-0.6, 0.6, 0.7]]
+    arrays["positions"][row + 2 : row + 62] += rng.uniform(-9, 9, (60, 3))
     hydrogenated = LinkerSampler(AtomicModel(**arrays))
     conformer = hydrogenated.draw(0)
     kept = hydrogenated.model.atomic_numbers[hydrogenated.atoms] > 1

@@ -82,6 +82,7 @@ def test_bfloat16_is_close_and_keeps_float32_gradients(domain, rng):
     wanted = [latents, rotations, *network.parameters()]
     exact, rough = (slice_residual(network, encoder, batch, latents, d) for d in (torch.float32, torch.bfloat16))
     torch.testing.assert_close(rough, exact, rtol=1e-2, atol=0)
+    assert rough != exact
     for found, expected in zip(torch.autograd.grad(rough, wanted), torch.autograd.grad(exact, wanted), strict=True):
         assert found.dtype == torch.float32
         assert (found - expected).norm() < 0.2 * expected.norm()
