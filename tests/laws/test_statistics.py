@@ -64,7 +64,7 @@ def test_streams_of_different_names_are_independent():
 
 
 def test_a_label_is_not_predictable_from_other_draws():
-    """Labels against every other stream of the same particles: mutual information no more than chance."""
+    """Numbers of other streams of the same particles have the same law whatever the label (Kruskal and Wallis)."""
     labels = np.array([stream(2, "states", i).integers(4) for i in range(2000)])
     for name in ("ctf", "contrast", "poses", "noise"):
         values = np.array([stream(2, name, i).random() for i in range(2000)])

@@ -33,7 +33,7 @@ def test_deconvolved_is_nearer_to_the_truth(blobs):
     assert found < 0.5 * kernel
 
 
-def test_density_is_one(blobs):
+def test_density_has_mass_one(blobs):
     _, _, density = blobs
     cell = np.prod(grid_steps(density.axes))
     assert density.values.shape == (28, 28)
