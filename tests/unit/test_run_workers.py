@@ -69,11 +69,11 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
 def test_the_command_prints_what_the_run_notes(dataset, tmp_path):
     assert isinstance(dataset.particles, Particles)
     card = json.loads((dataset.path / "dataset.json").read_text())
-    words = ["run", "3d-class", str(dataset.path), "-o", str(tmp_path / "run")]
+    words = ["run", "3d-class", str(dataset.path), "-o", str(tmp_path / "run"), "--mask", "none"]
     words += [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
     printed = CliRunner().invoke(app, words)
     assert printed.exit_code == 0, printed.output
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     notes = [line.removeprefix("note: ") for line in printed.stdout.splitlines() if line.startswith("note: ")]
-    assert notes == record.get("notes", [])
+    assert notes == ["No mask is given: volumes are kept within a sphere of 64 Å."] == record["notes"]
     assert card["name"] == record["dataset"]["name"]

@@ -234,7 +234,10 @@ def test_queries_are_evenly_spread_over_the_states_in_the_order_of_the_table(ref
 
 
 def test_label_cannot_be_told_from_what_is_drawn(tmp_path):
-    """Place in the table, defocus, pose and shift must carry no information on the state (one seed for several draws would)."""
+    """Place in the table, defocus, pose and shift carry no information on the state.
+
+    One seed for several draws would.
+    """
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.model_selection import cross_val_score
 
@@ -244,7 +247,9 @@ def test_label_cannot_be_told_from_what_is_drawn(tmp_path):
     states = assign_states(np.full(4, 250), settings, 0)
     ctf = draw_ctf(settings, 0, range(1000))
     rotations, shifts = draw_poses(settings, 0, range(1000))
-    drawn = np.column_stack([np.arange(1000), ctf.defocus_u, ctf.defocus_v, ctf.defocus_angle, shifts, rotations.reshape(-1, 9)])
+    drawn = np.column_stack(
+        [np.arange(1000), ctf.defocus_u, ctf.defocus_v, ctf.defocus_angle, shifts, rotations.reshape(-1, 9)]
+    )
     forest = RandomForestClassifier(50, random_state=0)
     assert cross_val_score(forest, drawn, states, cv=4).mean() < 0.25 + 0.06
 

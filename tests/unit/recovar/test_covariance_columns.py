@@ -190,7 +190,9 @@ def test_columns_are_chosen_by_strength_and_kept_apart(rng):
     distance = np.sqrt(((near[:, None] - both) ** 2).sum(axis=-1))
     stronger = np.tile(strength(chosen), 2) >= strength(near)[:, None]
     assert ((distance <= 2) & stronger).any(axis=1).all()
-    assert choose_columns(variance, weight, layout, n_columns=3, radius=4, exclusion=2).tolist() == chosen[:3].tolist()
+    assert (
+        choose_columns(variance, weight, layout, n_columns=3, radius=4, exclusion=2).tolist() == chosen[:3].tolist()
+    )
 
 
 @pytest.mark.parametrize("size", [15, 16])
