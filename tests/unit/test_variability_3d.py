@@ -216,10 +216,20 @@ def test_in_a_smaller_box_the_volumes_are_on_the_grid_of_the_images():
     dataset, truth = linear_dataset(size=24, n=600, snr=1.0)
     result = reconstruct(dataset, box=17, n_iterations=8, filter_resolution=14.0)
     assert result.model["components"].shape == (2, 17, 17, 17)
-    volume = result.volumes.read(0)
-    assert volume.shape == (24, 24, 24)
-    expected = truth.mean + np.tensordot(truth.latents[dataset.queries[0]], truth.components, axes=1)
-    assert np.corrcoef(volume.ravel(), expected.ravel())[0, 1] > 0.95
+    volumes = np.stack([result.volumes.read(item) for item in range(len(dataset.queries))])
+    assert volumes.shape[1:] == (24, 24, 24)
+    expected = truth.mean + np.tensordot(truth.latents[dataset.queries], truth.components, axes=1)
+    assert np.corrcoef(volumes[0].ravel(), expected[0].ravel())[0, 1] > 0.95
+    # Their deviations are as large as the true ones; components are of norm one on fewer voxels, so latents are less.
+    found, true = volumes - volumes.mean(0), expected - expected.mean(0)
+    assert (found * true).sum() / (true**2).sum() == pytest.approx(1, abs=0.15)
+    deviations = truth.deviations * (17 / 24) ** 1.5
+    np.testing.assert_allclose(np.sqrt(result.model["variances"]), deviations, rtol=0.15)
+    latents = result.latents.astype(float)
+    design = np.column_stack([np.ones(len(latents)), truth.latents])
+    left = latents - design @ np.linalg.lstsq(design, latents)[0]
+    squared = np.einsum("ni,nij,nj->n", left, result.model["precisions"].astype(float), left)
+    assert 1 < np.median(squared) / (2 * np.log(2)) < 1.8
 
 
 def test_without_a_mask_a_sphere_is_used_and_said(linear):
