@@ -15,6 +15,7 @@ from cryobench.methods.flex_3d.consensus import low_pass, make_response
 from cryobench.methods.flex_3d.flex import _weigh_shells
 from cryobench.methods.flex_3d.plan import read_latents
 from cryobench.methods.flex_3d.settings import Flex3DSettings
+from cryobench.methods.flex_3d.solvent import make_body
 from cryobench.methods.flex_3d.training import Flex3DTraining
 from hinged_blobs import PIXEL_SIZE, hinged_dataset
 
@@ -183,6 +184,32 @@ def test_segments_have_meshes_of_their_own(hinge, tmp_path):
     ):
         with pytest.raises(ValueError, match=words):
             run(hinge, **short, **{name: value})
+
+
+def test_elements_are_weighed_by_their_density_and_by_rigid_segments(hinge, tmp_path):
+    """A map of ones below the centre and of nothing above: elements are dense, empty, or between the two."""
+    axis = np.arange(24) - 12
+    write_volume(tmp_path / "segments.mrc", np.where(np.broadcast_to(axis, (24, 24, 24)) > 1, 1.0, 0.0), PIXEL_SIZE)
+    region, consensus = np.ones((24, 24, 24), dtype=bool), torch.zeros(24, 24, 24)
+    consensus[:12] = 1
+    options = {"segmentation": tmp_path / "segments.mrc", "n_cells": 8}
+
+    def weigh(**changes):
+        body = make_body(hinge.particles, hinge.particles, region, consensus, Flex3DSettings(**options, **changes))
+        heights = (body.mesh.corners[body.mesh.elements] * body.mesh.cell)[..., 2]
+        dense = (heights.max(1) < -PIXEL_SIZE) & (np.diff(body.voxels.starts) > 0)  # some hold no voxel
+        empty = heights.min(1) > PIXEL_SIZE
+        return body.weights, dense, empty, np.repeat(body.mesh.cells[:, 0], 6) == 1
+
+    plain, dense, empty, arm = weigh()
+    assert all(part.any() for part in (dense & arm, dense & ~arm, empty & arm, empty & ~arm))
+    np.testing.assert_allclose(plain[dense], 1)
+    np.testing.assert_allclose(plain[empty], 0.5)
+    rigid, *_ = weigh(rigid_segments=(1,))
+    np.testing.assert_array_equal(rigid, np.where(arm, 20, plain))
+    stiffened, *_ = weigh(stiffen_low_density=True)
+    assert (stiffened[empty] > 1).all()
+    np.testing.assert_array_equal(stiffened[dense], plain[dense])
 
 
 def test_what_does_not_fit_is_refused(hinge, tmp_path):
