@@ -339,3 +339,8 @@ def test_convergence_stops_early(linear):
     found = result.find(Convergence)
     assert found.converged
     assert len(found.log) < 20
+
+
+def test_scales_may_stay_at_one(linear, whole):
+    np.testing.assert_array_equal(reconstruct(linear, particle_scale="none").model["scales"], 1)
+    assert whole.model["scales"].std() > 0.01

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import LinearRegression
 
 from cryobench.compute import Compute
@@ -17,11 +18,13 @@ from cryobench.data import (
     Reconstruction,
 )
 from cryobench.methods.recovar import Recovar, RecovarSettings, principal_model, recovar
+from cryobench.methods.recovar.masks import choose_masks
 from cryobench.methods.recovar.plan import make_plan
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.decoders.kernel_regression import regression
 from cryobench.reconstruction.engine import RunContext
 from cryobench.testing.comparisons import assert_same_bits
+from cryobench.volumes.mask import make_largest_sphere
 from linear_toy import LinearTruth, linear_dataset
 from toy import toy_dataset
 
@@ -165,6 +168,26 @@ def test_a_sphere_is_used_and_said_where_there_is_no_mask():
     found = run(bare)
     assert any("No mask is given: volumes are kept within a sphere" in note for note in found.notes)
     assert run(bare, mask="sphere").notes == run(dataset).notes == ()
+
+
+def test_masks_are_those_asked_for():
+    """The data set's, a sphere although there is one, or what holds the mean; the second of two is the wider."""
+    particles = toy_dataset(n=4).particles
+    given, size = torch.tensor(particles.mask) > 0.5, particles.box_size
+    axis = torch.arange(size) - size // 2
+    mean = torch.exp(-((axis[:, None, None] - 3) ** 2 + axis[:, None] ** 2 + (axis + 2) ** 2) / 4)
+    own, own_wide, _ = choose_masks(particles, RecovarSettings(), mean)
+    sphere, sphere_wide, _ = choose_masks(particles, RecovarSettings(mask="sphere"), mean)
+    made, made_wide, _ = choose_masks(particles, RecovarSettings(mask="half-maps"), mean)
+    assert (own[given] == 1).all()
+    assert (own > 0.99).sum() == given.sum()
+    assert torch.equal(sphere, make_largest_sphere(size))
+    assert torch.equal(sphere_wide, sphere)
+    assert (made[mean > 0.1] > 0.99).all()
+    assert (made > 0.5).sum() < 0.5 * (own > 0.5).sum()
+    for mask, wide in ((own, own_wide), (made, made_wide)):
+        assert (wide >= mask).all()
+        assert (wide > 0.99).sum() > (mask > 0.99).sum()
 
 
 def test_a_background_is_subtracted_and_said():
