@@ -69,6 +69,7 @@ def test_score_table_has_the_numbers_of_the_scores_and_no_row_for_what_was_not_m
         for name, score in run.scores.scores.items():
             assert rows.loc[name, "value"] == score.value
             assert rows.loc[name, "low"] == score.low
+            assert rows.loc[name, "high"] == score.high
             assert rows.loc[name, "n"] == score.n
     assert {"labels-only", "cryodrgn"}.isdisjoint(table["run"])
 
