@@ -227,7 +227,10 @@ def test_a_second_run_leaves_nothing_of_the_first(tmp_path: Path, rng: np.random
     save_reconstruction(make_reconstruction(rng), tmp_path, pixel_size=1.5)
     save_scores(Scores({}), tmp_path)
     (tmp_path / "log.jsonl").write_text("{}\n")
-    assert (tmp_path / "findings").is_dir()
+    for name in ("series", "training"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "of-the-first").touch()
+    assert {path.name for path in tmp_path.iterdir()} > {"findings", "classes", "model", "scores"}
     volumes = IndexedVolumes(np.zeros((1, 4, 4, 4), np.float32), np.array([0]))
     save_reconstruction(Reconstruction(np.array([1]), volumes), tmp_path, pixel_size=1.5)
     files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
