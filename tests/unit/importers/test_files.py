@@ -13,6 +13,7 @@ from cryobench.importers.bring_in import examine, import_results
 from cryobench.importers.documentation import describe_importers
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.formats.pickles import write_pickle
+from cryobench.io.programs.relion import write_pose_star
 from cryobench.runs.score import score_run
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
@@ -109,6 +110,28 @@ def test_numbers_that_are_no_such_results_are_refused_before_anything_is_written
     with pytest.raises(FormatError, match=said):
         import_results("files", None, dataset, tmp_path / "run", options=options)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("kind", ["star", "fraction", "pixel", "npy"])
+def test_poses_are_taken_in_the_unit_of_their_file(kind: str, dataset: Dataset, tmp_path: Path) -> None:
+    rotations, shifts = dataset.particles.rotations, dataset.particles.shifts
+    assert rotations is not None
+    assert shifts is not None
+    pixel, size = dataset.particles.pixel_size, dataset.particles.box_size
+    path = tmp_path / f"poses.{kind if kind in ('star', 'npy') else 'pkl'}"
+    options: dict[str, object] = {"poses": path}
+    if kind == "star":
+        write_pose_star(path, rotations, shifts)
+    elif kind == "npy":
+        np.save(path, rotations)
+    else:
+        write_pickle(path, (rotations, shifts / pixel / (size if kind == "fraction" else 1)))
+        options["shift_unit"] = kind
+    found = read(dataset, **options)
+    np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
+    np.testing.assert_allclose(found.shifts, 0 * shifts if kind == "npy" else shifts, atol=1e-5)
+    assert np.abs(shifts).max() > 1
+    assert found.poses == "estimated"
 
 
 def test_a_pickle_of_a_dictionary_is_refused_with_what_it_holds(dataset: Dataset, tmp_path: Path) -> None:
@@ -218,6 +241,14 @@ def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset:
     for item, query in enumerate(dataset.queries):
         expected = true_volume(dataset, int(query))
         assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_a_voxel_size_that_is_given_outweighs_box_and_headers(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, [f"{query:04d}.mrc" for query in dataset.queries])
+    found = read(dataset, volumes=folder, voxel_size=5.0)
+    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), 5.0, box_size=16, new_pixel_size=4.0)
+    assert found.volumes is not None
+    np.testing.assert_allclose(found.volumes.read(0), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror_volume, "--mirror")])
