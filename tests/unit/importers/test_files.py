@@ -165,6 +165,14 @@ def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Pat
     found = read(dataset, labels=tmp_path / "labels.txt")
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
+    gaps = np.where(states == 1, 7, states)
+    gaps[:4] = -1
+    np.savetxt(tmp_path / "gaps.txt", gaps, fmt="%d")
+    found = read(dataset, labels=tmp_path / "gaps.txt")
+    assert found.posteriors is not None
+    assert np.isnan(found.posteriors[:4]).all()
+    expected = np.eye(3)[np.searchsorted([0, 2, 7], gaps[4:])]
+    np.testing.assert_array_equal(found.posteriors[4:], expected)
     np.savetxt(tmp_path / "halves.txt", states + 0.5)
     with pytest.raises(FormatError, match=r"halves\.txt: a label is [0-9]\.5, expected whole numbers"):
         read(dataset, labels=tmp_path / "halves.txt")
