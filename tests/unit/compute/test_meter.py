@@ -19,7 +19,7 @@ def test_time_and_memory_of_the_block_are_measured() -> None:
     readings = meter.readings()
     assert set(readings) == {"wall_seconds", "cpu_seconds", "peak_memory_bytes"}
     assert readings["wall_seconds"] >= 0.12
-    assert readings["cpu_seconds"] > 0
+    assert 0 < readings["cpu_seconds"] < readings["wall_seconds"] - 0.06  # nothing is computed while it sleeps
     assert readings["peak_memory_bytes"] > before + 0.5 * held.nbytes
 
 

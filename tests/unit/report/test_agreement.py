@@ -113,6 +113,7 @@ def test_a_class_without_particles_has_no_resolution(results):
     (found, *_) = describe_found(name_runs(results))
     assert found.classes == "3 of 4 with particles, 33 to 34 each; half-sets to 9 to 11 Å"
     assert found.latents == "2 dimensions"
+    assert found.volumes == "10 at query particles"
     assert found.time == "3.3 min"
 
 
