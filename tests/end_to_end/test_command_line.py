@@ -144,8 +144,8 @@ def test_volumes_of_particles_states_and_latents(road, command, tmp_path):
     own = load_reconstruction(road / "classes")
     decoded, pixel_size = read_volume(tmp_path / "a" / "particle-000000.mrc")
     assert pixel_size == pytest.approx(16)
-    assert own.posteriors is not None
     assert decoded.shape == (24, 24, 24)
+    assert np.array_equal(decoded, own.model["volumes"][own.posteriors[0].argmax()])
     assert command("volumes", road / "classes", "--states", "-o", tmp_path / "b")[0] == 0
     assert len(list((tmp_path / "b").glob("state-*.mrc"))) == 4
     np.save(tmp_path / "rows.npy", np.eye(3, dtype=np.float32))

@@ -27,7 +27,7 @@ class Comparison:
     differences: Mapping[str, float]
     """Relative root mean square difference by part; 0 is the same bits.
 
-    Parts are "latents", "posteriors", "rotations" and "volumes".
+    Parts are "latents", "posteriors", "rotations", "shifts" and "volumes".
     """
 
     @property
@@ -120,7 +120,7 @@ def compare(one: Reconstruction, other: Reconstruction) -> Comparison:
     Volumes are compared only if both have some.
     """
     differences = {}
-    for part in ("latents", "posteriors", "rotations"):
+    for part in ("latents", "posteriors", "rotations", "shifts"):
         first, second = getattr(one, part), getattr(other, part)
         if first is not None or second is not None:
             differences[part] = _difference(first, second)

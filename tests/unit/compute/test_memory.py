@@ -88,8 +88,9 @@ def test_the_default_is_a_part_of_what_the_process_may_use(tmp_path, monkeypatch
     monkeypatch.setattr(memory_module, "_CGROUP_LIMITS", (str(limit), str(tmp_path / "absent")))
     assert usable_memory() == 1_000_000
     assert default_budget() == 700_000
-    limit.write_text("max\n")
-    assert 0 < usable_memory() <= psutil.virtual_memory().total
+    for unlimited in ("max\n", f"{2**63}\n"):
+        limit.write_text(unlimited)
+        assert 0 < usable_memory() <= psutil.virtual_memory().total
 
 
 def test_a_compute_states_its_parts():

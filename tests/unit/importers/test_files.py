@@ -13,6 +13,7 @@ from cryobench.importers.bring_in import examine, import_results
 from cryobench.importers.documentation import describe_importers
 from cryobench.io.formats.mrc import write_volume
 from cryobench.io.formats.pickles import write_pickle
+from cryobench.io.programs.relion import write_pose_star
 from cryobench.runs.score import score_run
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
@@ -111,6 +112,28 @@ def test_numbers_that_are_no_such_results_are_refused_before_anything_is_written
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("kind", ["star", "fraction", "pixel", "npy"])
+def test_poses_are_taken_in_the_unit_of_their_file(kind: str, dataset: Dataset, tmp_path: Path) -> None:
+    rotations, shifts = dataset.particles.rotations, dataset.particles.shifts
+    assert rotations is not None
+    assert shifts is not None
+    pixel, size = dataset.particles.pixel_size, dataset.particles.box_size
+    path = tmp_path / f"poses.{kind if kind in ('star', 'npy') else 'pkl'}"
+    options: dict[str, object] = {"poses": path}
+    if kind == "star":
+        write_pose_star(path, rotations, shifts)
+    elif kind == "npy":
+        np.save(path, rotations)
+    else:
+        write_pickle(path, (rotations, shifts / pixel / (size if kind == "fraction" else 1)))
+        options["shift_unit"] = kind
+    found = read(dataset, **options)
+    np.testing.assert_allclose(found.rotations, rotations, atol=1e-6)
+    np.testing.assert_allclose(found.shifts, 0 * shifts if kind == "npy" else shifts, atol=1e-5)
+    assert np.abs(shifts).max() > 1
+    assert found.poses == "estimated"
+
+
 def test_a_pickle_of_a_dictionary_is_refused_with_what_it_holds(dataset: Dataset, tmp_path: Path) -> None:
     write_pickle(tmp_path / "z.pkl", {"z_mu": np.zeros((90, 2))})
     with pytest.raises(FormatError, match="holds a dictionary of z_mu, expected an array of latents"):
@@ -142,6 +165,14 @@ def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Pat
     found = read(dataset, labels=tmp_path / "labels.txt")
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
+    gaps = np.where(states == 1, 7, states)
+    gaps[:4] = -1
+    np.savetxt(tmp_path / "gaps.txt", gaps, fmt="%d")
+    found = read(dataset, labels=tmp_path / "gaps.txt")
+    assert found.posteriors is not None
+    assert np.isnan(found.posteriors[:4]).all()
+    expected = np.eye(3)[np.searchsorted([0, 2, 7], gaps[4:])]
+    np.testing.assert_array_equal(found.posteriors[4:], expected)
     np.savetxt(tmp_path / "halves.txt", states + 0.5)
     with pytest.raises(FormatError, match=r"halves\.txt: a label is [0-9]\.5, expected whole numbers"):
         read(dataset, labels=tmp_path / "halves.txt")
@@ -218,6 +249,14 @@ def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset:
     for item, query in enumerate(dataset.queries):
         expected = true_volume(dataset, int(query))
         assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
+
+
+def test_a_voxel_size_that_is_given_outweighs_box_and_headers(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, [f"{query:04d}.mrc" for query in dataset.queries])
+    found = read(dataset, volumes=folder, voxel_size=5.0)
+    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), 5.0, box_size=16, new_pixel_size=4.0)
+    assert found.volumes is not None
+    np.testing.assert_allclose(found.volumes.read(0), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror_volume, "--mirror")])

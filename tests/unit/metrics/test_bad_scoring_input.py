@@ -141,4 +141,5 @@ def test_a_mask_of_another_shape_or_range_is_refused(toy: Dataset) -> None:
 def test_no_truth_at_all(toy: Dataset) -> None:
     scores = score(result(toy), replace(toy, truth=None))
     assert not scores.scores
+    assert set(scores.context["not_measured"]) == set(list_metrics())
     assert all("truth" in reason or "record" in reason for reason in scores.context["not_measured"].values())

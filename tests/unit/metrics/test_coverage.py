@@ -102,6 +102,10 @@ def test_coverage_is_of_the_particles_of_known_state() -> None:
     assert dict(found.context) == {"n_particles": 60, "n_placed": 57}
     unlabelled = get_metric("coverage")().measure(embedded(latents), labelled_dataset(np.full(100, -1)))
     assert unlabelled["coverage"].value == pytest.approx(96)
+    posteriors = np.full((100, 2), 0.5)
+    posteriors[[2, 3, 80]] = np.nan
+    both = Reconstruction(np.arange(1), latents=latents, posteriors=posteriors)
+    assert get_metric("coverage")().measure(both, labelled_dataset(states)).context["n_placed"] == 56
 
 
 def test_runs_are_compared_on_the_particles_they_have_in_common(circle: Dataset) -> None:

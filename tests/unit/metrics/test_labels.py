@@ -176,6 +176,7 @@ def test_few_distinct_latents_are_classes(rng: np.random.Generator) -> None:
 def test_clusters_repeat_with_the_seed(rng: np.random.Generator) -> None:
     latents = rng.normal(size=(200, 2))
     assert np.array_equal(cluster_latents(latents, 6, seed=2)[0], cluster_latents(latents, 6, seed=2)[0])
+    assert not np.array_equal(cluster_latents(latents, 6, seed=2)[0], cluster_latents(latents, 6, seed=3)[0])
 
 
 def test_classes_left_over_go_by_majority() -> None:

@@ -41,6 +41,10 @@ def test_moving_particles_from_one_state_to_another_is_counted() -> None:
     table = scores.curves["populations"]
     assert table["true"].tolist() == pytest.approx([0.6, 0.3, 0.1])
     assert table["recovered"].tolist() == pytest.approx([0.4, 0.5, 0.1])
+    # 1.96 standard deviations of a binomial share of 100.
+    spread = 1.96 * np.sqrt(table["recovered"] * (1 - table["recovered"]) / 100)
+    assert table["low"].to_numpy() == pytest.approx(table["recovered"] - spread, abs=0.02)
+    assert table["high"].to_numpy() == pytest.approx(table["recovered"] + spread, abs=0.02)
 
 
 def test_soft_posteriors_are_averaged() -> None:

@@ -203,6 +203,7 @@ def test_metric_orders_truth_noise_and_chance(rng: np.random.Generator) -> None:
         assert best.value == pytest.approx(0, abs=1e-4)
         assert best.value < middle.value < worst.value
         assert middle.low <= middle.value <= middle.high
+        assert middle.value == pytest.approx(getattr(np, kind.statistic)(middle.items["value"]))
         assert middle.n == len(middle.items) == (200 if "per-state" in kind.name else 210)
     context = measured["noisy"].context
     assert (context["n_unknown_state"], context["n_in_small_states"], context["mirrored"]) == (30, 10, False)

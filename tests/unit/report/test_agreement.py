@@ -71,6 +71,36 @@ def test_maps_in_a_frame_of_their_own_are_not_compared(dataset, results):
     assert "Latents" in found
 
 
+def test_particles_that_a_run_left_out_are_not_compared(dataset, results):
+    left = (np.arange(N) < 30)[:, None]
+    alike = results[1][0]
+    part = replace(
+        alike,
+        latents=np.where(left, np.nan, alike.latents),
+        posteriors=np.where(left, np.nan, alike.posteriors),
+    )
+    found = {each.title: each for each in compare_runs(name_runs([results[0], (part, Scores({}))]), dataset)}
+    assert set(found["Latents"].values.values()) == {"100 %"}
+    assert set(found["Classes"].values.values()) == {"1.00"}
+
+
+def test_maps_are_compared_in_the_mask(dataset, results):
+    mask = (dataset.particles.mask > 0.5).astype(np.float32)
+    masked = replace(dataset, particles=replace(dataset.particles, mask=mask))
+    first = results[0][0]
+    noise = np.random.default_rng(4).standard_normal(mask.shape) * (1 - mask)
+    volumes = np.stack([first.volumes.read(item) + noise for item in range(len(first.queries))]).astype(np.float32)
+    other = replace(first, volumes=IndexedVolumes(volumes, np.arange(len(volumes))), record=RunRecord("other"))
+    pair = name_runs([(first, Scores({})), (other, Scores({}))])
+    for data, at_least, at_most in (
+        (masked, 1.0, 1.0),
+        (replace(masked, particles=replace(masked.particles, mask=None)), 0, 0.9),
+    ):
+        (maps,) = (each for each in compare_runs(pair, data) if each.title == "Maps")
+        (value,) = set(maps.values.values())
+        assert at_least <= float(value) <= at_most
+
+
 def test_runs_with_no_query_particle_in_common_are_not_compared_by_maps(dataset, results):
     one, other = (results[row][0] for row in (0, 1))
     shown = dataset.queries[choose_queries(dataset, MOST_QUERIES)]
@@ -83,6 +113,7 @@ def test_a_class_without_particles_has_no_resolution(results):
     (found, *_) = describe_found(name_runs(results))
     assert found.classes == "3 of 4 with particles, 33 to 34 each; half-sets to 9 to 11 Å"
     assert found.latents == "2 dimensions"
+    assert found.volumes == "10 at query particles"
     assert found.time == "3.3 min"
 
 

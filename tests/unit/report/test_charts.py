@@ -17,7 +17,14 @@ from cryobench.report.charts.scores import draw_forest
 from cryobench.report.drawing.draw import draw_on_paper, to_svg
 from cryobench.report.scored_runs import tables
 from cryobench.report.scored_runs.styles import RunStyle, style_runs
-from fabricated import N_STATES, fabricate_dataset, fabricate_measures, fabricate_results, fabricate_rich_dataset
+from fabricated import (
+    HOSTILE_NAME,
+    N_STATES,
+    fabricate_dataset,
+    fabricate_measures,
+    fabricate_results,
+    fabricate_rich_dataset,
+)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +86,7 @@ def test_what_was_not_measured_is_not_drawn(dataset):
 def test_without_truth_only_what_needs_none_is_drawn(runs):
     found = {picture.key for picture in collect_charts(runs, fabricate_dataset(with_truth=False))}
     assert not any(key.startswith(("states-", "profile-")) for key in found)
+    assert {"rotation-errors", "populations", "neighbours-attained"} <= found
 
 
 def test_shared_neighbours_have_their_band_and_chance(charts, runs):
@@ -119,6 +127,7 @@ def test_points_far_off_stay_in_the_plane(charts):
     planes = [picture.chart for name, picture in charts.items() if name.startswith("imbalance-")]
     assert len(planes) == 3
     for chart in planes:
+        assert len(chart.points) == 4
         assert all(chart.x.low < point.x - point.x_spread for point in chart.points)
         assert all(point.x + point.x_spread < chart.x.high for point in chart.points)
 
@@ -139,10 +148,10 @@ def test_classes_stand_in_the_order_of_their_states_and_left_over_ones_last():
 
 
 def test_confusion_has_a_diagonal_for_the_truth_and_shares_of_each_state(charts, runs):
-    for run in runs:
-        picture = charts.get(f"confusion-{run.slug}")
-        if picture is None:
-            continue
+    measured = [run for run in runs if f"confusion-{run.slug}" in charts]
+    assert [run.label for run in measured] == ["truth", "consensus", "3d-class", HOSTILE_NAME]
+    for run in measured:
+        picture = charts[f"confusion-{run.slug}"]
         assert picture.run == run.slug
         assert picture.chart.fractions.sum(axis=1) == pytest.approx(1)
         assert np.diag(picture.chart.fractions) == pytest.approx(1)
@@ -203,6 +212,7 @@ def test_components_of_largest_error_are_drawn_where_there_are_many():
 
 def test_rotation_errors_are_shares_beside_random_poses(charts, runs):
     chart = charts["rotation-errors"].chart
+    assert len(chart.series) == 4
     assert all(line.y.sum() == pytest.approx(1) for line in chart.series)
     assert chart.references[0].shape == "dotted"
     assert chart.references[0].y.sum() == pytest.approx(1)

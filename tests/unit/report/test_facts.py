@@ -16,6 +16,8 @@ from cryobench.report.card.command import changed_settings, make_command
 from cryobench.report.card.facts import describe_dataset, pose_errors, readable_bytes, spread
 from cryobench.rotations import rotations_from_euler
 from fabricated import N_STATES, fabricate_dataset
+from stored import store_dataset
+from toy import toy_dataset
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +102,16 @@ def test_truth_with_circles_and_junk(dataset):
     assert facts["variable dihedral"] == "0 to 342°, on a circle of 360°"
     assert "variable junk" not in facts
     assert "none" in _facts(replace(dataset, truth=None), "Truth")["truth"]
+
+
+def test_files_are_added_up_by_kind(tmp_path):
+    stored = store_dataset(toy_dataset(size=16, n=30), tmp_path / "toy")
+    facts = _facts(stored, "Files")
+    images, truth = (tmp_path / "toy" / "particles.mrcs").stat().st_size, (tmp_path / "toy" / "truth").rglob("*")
+    sizes = [path.stat().st_size for path in truth if path.is_file()]
+    assert facts["images"] == f"{readable_bytes(images)} in 1 file"
+    assert facts["truth"] == f"{readable_bytes(sum(sizes))} in {len(sizes)} files"
+    assert facts["SHA-256"] == stored.card["sha256"]
 
 
 def test_numbers_in_words():

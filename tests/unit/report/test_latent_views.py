@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
+from cryobench.data import CollectiveVariable
+from cryobench.imaging.ctf import Ctf
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import latent_specs
@@ -156,9 +158,16 @@ def test_view_directions_are_the_beam_in_the_frame_of_the_reference():
 
 
 def test_what_does_not_vary_is_not_coloured_by():
-    names = [colouring.axis.name for colouring in colourings(fabricate_dataset(with_truth=False))]
-    assert "state" not in names
-    assert "defocus" in names
+    views = ["tilt of the view from z", "longitude of the view", "in-plane angle"]
+    blind, known = fabricate_dataset(with_truth=False), fabricate_dataset()
+    n = len(known.particles)
+    alike = replace(known.truth, states=np.zeros(n, int), variables={"same": CollectiveVariable(np.ones(n), "Å")})
+    one_focus = replace(known.particles, ctf=Ctf.from_columns(n, defocus_u=1e4, defocus_v=1e4))
+    for dataset, expected in (
+        (blind, [*views, "defocus"]),
+        (replace(known, truth=alike, particles=one_focus), views),
+    ):
+        assert [colouring.axis.name for colouring in colourings(dataset)] == expected
 
 
 def test_page_data_name_each_particle_once_and_colours_by_it(rng):

@@ -134,9 +134,12 @@ def test_few_pictures_of_single_runs_are_shown_at_once_and_controls_are_folded(c
     having = {run.slug: None for run in contents.runs}
     shown, rest = split_runs(contents.runs, having)
     assert [run.label for run in shown] == ["3d-class", HOSTILE_NAME, "labels-only", "cryodrgn"]
-    assert all(run.control is not None for run in rest)
-    many = contents.runs * 3
-    assert len(split_runs(many, having)[0]) == 4
+    assert rest == [run for run in contents.runs if run.control is not None]
+    assert len(rest) == 4
+    many = [replace(run, slug=f"{run.slug}-{number}") for number in range(3) for run in contents.runs]
+    shown, rest = split_runs(many, {run.slug: None for run in many})
+    assert (len(shown), len(rest)) == (4, 20)
+    assert all(run.control is None for run in (*shown, *rest[:8]))
     one = {run.slug: None for run in contents.runs if run.control or run.label == "3d-class"}
     assert [run.label for run in split_runs(contents.runs, one)[0]] == ["3d-class"]
     controls = {run.slug: None for run in contents.runs if run.control}

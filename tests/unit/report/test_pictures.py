@@ -43,7 +43,9 @@ def test_projection_puts_a_ball_where_pose_and_shift_say(box_size, rng):
 
 def test_views_bring_out_the_particle():
     dataset = fabricate_dataset()
-    for example in views.view_particles(dataset, views.spread_particles(dataset, 4)):
+    examples = views.view_particles(dataset, views.spread_particles(dataset, 4))
+    assert len(examples) == 4
+    for example in examples:
         truth = example.views["truth, no noise"].ravel()
         similarity = {title: np.corrcoef(image.ravel(), truth)[0, 1] for title, image in example.views.items()}
         flipped = next(value for title, value in similarity.items() if title.startswith("phases flipped"))

@@ -1,10 +1,12 @@
 """Ranks, warnings and sentences on controls: computed from the scores at hand, the same for terminal and page."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import Reconstruction, RunRecord, Scores
+from cryobench.data import Priors, Reconstruction, RunRecord, Scores
 from cryobench.metrics.display import find_kind
 from cryobench.metrics.uncertainty import summarise
 from cryobench.report.scored_runs.standing import compare_controls, find_negative_scores, rank_runs, sort_runs
@@ -31,6 +33,21 @@ def ranks(levels: dict[str, float], name: str = FSC) -> dict[str, str]:
 def test_methods_have_ranks_and_controls_and_negative_scores_have_none():
     assert ranks({"a": 0.2, "b": 0.5, "c": -0.1, "consensus": 0.4}) == {"b": "1", "a": "2"}
     assert ranks({"a": 0.2, "b": 0.5}, "rotation-error-median") == {"a": "1", "b": "2"}
+
+
+def test_methods_that_estimate_poses_are_ranked_among_themselves():
+    runs = runs_of({"a": 0.2, "b": 0.5, "c": 0.3, "d": 0.6})
+    found = [run.reconstruction.record for run in runs]
+    results = [
+        (
+            replace(run.reconstruction, record=record.with_(priors=Priors(poses=poses))),
+            run.scores,
+        )
+        for run, record, poses in zip(runs, found, ("given", "given", "estimated", "estimated"), strict=True)
+    ]
+    runs = name_runs(results)
+    standing = rank_runs(runs)
+    assert [standing.ranks[run.slug].label for run in runs] == ["2", "1", "2", "1"]
 
 
 def test_nothing_is_ranked_by_what_it_cost():

@@ -15,7 +15,7 @@ from cryobench.report.card.dataset_tables import (
 )
 from cryobench.report.scored_runs import tables
 from cryobench.report.scored_runs.assignments import class_by_truth
-from cryobench.rotations import rotations_from_quaternions
+from cryobench.rotations import euler_from_rotations, rotations_from_quaternions
 from fabricated import N_STATES, PIXEL_SIZE, fabricate_dataset, fabricate_results, fabricate_scores
 
 
@@ -69,12 +69,15 @@ def test_score_table_has_the_numbers_of_the_scores_and_no_row_for_what_was_not_m
         for name, score in run.scores.scores.items():
             assert rows.loc[name, "value"] == score.value
             assert rows.loc[name, "low"] == score.low
+            assert rows.loc[name, "high"] == score.high
             assert rows.loc[name, "n"] == score.n
     assert {"labels-only", "cryodrgn"}.isdisjoint(table["run"])
 
 
 def test_failed_run_keeps_its_reason_and_has_no_zero(runs):
-    row = tables.run_table(runs).set_index("run").loc["cryodrgn"]
+    table = tables.run_table(runs).set_index("run")
+    row = table.loc["cryodrgn"]
+    assert (table["reason"].drop("cryodrgn") == "").all()
     assert row["status"] == "failed"
     assert "out of memory" in row["reason"]
     assert np.isnan(row["wall_seconds"])
@@ -162,9 +165,16 @@ def test_direction_map_counts_every_direction_in_the_cell_it_points_to(rng):
 def test_card_tables_follow_the_data_set(dataset):
     assert state_table(dataset)["particles"].sum() == len(dataset.particles)
     curves = ctf_curve_table(dataset)
+    ctf = dataset.particles.ctf
+    defocus = ctf.defocus_u + ctf.defocus_v
+    shown = curves["particle"].unique()
+    assert (shown[0], shown[-1]) == (defocus.argmin(), defocus.argmax())
+    assert abs((defocus < defocus[shown[1]]).mean() - 0.5) < 0.02
     assert curves["frequency"].max() == pytest.approx(0.5 / PIXEL_SIZE)
     assert curves.groupby("particle")["value"].first().to_numpy() == pytest.approx(-0.1)
     poses = pose_table(dataset)
+    psi = np.rad2deg(euler_from_rotations(dataset.particles.rotations)[:, 2])
+    np.testing.assert_allclose(np.exp(1j * np.deg2rad(poses["psi"])), np.exp(1j * np.deg2rad(psi)), atol=1e-6)
     assert poses["psi"].between(-180, 180).all()
     assert poses["x"].to_numpy() == pytest.approx(dataset.particles.shifts[:, 0])
 

@@ -15,7 +15,7 @@ from cryobench.data import Dataset
 from cryobench.io.store import load_dataset, load_reconstruction
 from cryobench.runs.decode import write_volumes
 from cryobench.runs.run import run
-from cryobench.runs.score import HowToScore, load_or_score, score_run
+from cryobench.runs.score import HowToScore, load_dataset_of, load_or_score, score_run
 from stored import store_dataset, store_run
 from toy import toy_dataset
 
@@ -90,6 +90,17 @@ def test_a_data_set_that_moved_is_the_same_one(dataset: Dataset, scored: Path, t
     assert write_volumes(scored, tmp_path / "volumes", particles=[0], dataset=tmp_path / "second")
     with pytest.raises(ValueError, match="there is no data set at"):
         score_run(scored, dataset=tmp_path / "third")
+
+
+def test_a_data_set_of_another_hash_is_refused(dataset: Dataset, scored: Path, tmp_path: Path) -> None:
+    other = store_dataset(toy_dataset(size=SIZE, n=64, n_queries=3), tmp_path / "other")
+    with pytest.raises(FormatError, match="it was made again since"):
+        score_run(scored, dataset=other.path)
+    with pytest.raises(FormatError, match="it was made again since"):
+        load_dataset_of([scored], other.path)
+    store_run(other, tmp_path / "of-other")
+    with pytest.raises(FormatError, match=r"different data sets and cannot be on one page: .*run.*of-other"):
+        load_dataset_of([scored, tmp_path / "of-other"])
 
 
 @pytest.mark.parametrize("fresh", [False, True])

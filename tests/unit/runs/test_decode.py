@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cryobench.io.formats.mrc import read_volume
+from cryobench.io.store import load_reconstruction
 from cryobench.runs.decode import _state_means, write_volumes
 from cryobench.runs.run import run
-from stored import store_dataset
+from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 
 
@@ -25,6 +26,25 @@ def test_latents_of_states_are_the_means_of_their_particles_that_have_one():
     rows, names = _state_means(replace(toy, truth=replace(toy.truth, states=states)), latents)
     assert names == ["state-000", "state-001", "state-002"]
     np.testing.assert_allclose(rows, [[1, 0], [11, -1], [21, -2]], atol=0.05)
+
+
+def test_volumes_are_those_of_the_particles_latents_and_states_that_were_asked_for(tmp_path):
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=2), tmp_path / "data")
+    store_run(dataset, tmp_path / "run", decodes_by="classes")
+    classes = load_reconstruction(tmp_path / "run").model["volumes"]
+    states = dataset.truth.states
+    particles = [int(np.flatnonzero(states == state)[1]) for state in (2, 0, 1)]
+    np.save(tmp_path / "rows.npy", np.eye(3)[[1, 2, 0]])
+    for name, asked, expected in (
+        ("particles", {"particles": particles}, [2, 0, 1]),
+        ("latents", {"latents": tmp_path / "rows.npy"}, [1, 2, 0]),
+        ("states", {"states": True}, [0, 1, 2]),
+    ):
+        paths = write_volumes(tmp_path / "run", tmp_path / name, **asked)
+        if name == "particles":
+            assert [path.name for path in paths] == [f"particle-{particle:06d}.mrc" for particle in particles]
+        for path, state in zip(paths, expected, strict=True):
+            np.testing.assert_array_equal(read_volume(path)[0], classes[state], err_msg=path.name)
 
 
 def test_previews_have_larger_voxels(tmp_path):

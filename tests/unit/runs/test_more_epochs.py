@@ -71,12 +71,14 @@ def test_two_epochs_and_one_more_are_three_to_the_bit(name, dataset, tmp_path):
     assert train(name, dataset, tmp_path / "steps", epochs=3).record == longer
 
 
-def test_scores_of_the_old_result_go_and_files_of_others_stay(dataset, folder):
+def test_scores_and_series_of_the_old_result_go_and_files_of_others_stay(dataset, folder):
     (folder / "scores").mkdir()
+    (folder / "series" / "pca-1").mkdir(parents=True)
     (folder / "scores" / "scores.json").write_text("{}")
     (folder / "notes.txt").write_text("mine")
     train("cryodrgn", dataset, folder, more_epochs=1)
     assert not (folder / "scores").exists()
+    assert not (folder / "series").exists()
     assert (folder / "notes.txt").read_text() == "mine"
     assert not (folder / "checkpoint").exists()
 

@@ -87,6 +87,11 @@ def test_what_cannot_be_made_again(folder, tmp_path):
     with pytest.raises(ValueError, match=r"give that file with --mask"):
         reproduce(tmp_path / "masked", tmp_path / "again")
     assert reproduce(tmp_path / "masked", tmp_path / "again", mask=tmp_path / "mask.mrc")[1].agrees
+    write_volume(tmp_path / "mask.mrc", np.ones((16, 16, 16), np.float32), PIXEL_SIZE)
+    with pytest.raises(ValueError, match=r"was given the mask file mask\.mrc .*give the same file with --mask"):
+        reproduce(tmp_path / "masked", tmp_path / "of another mask", mask=tmp_path / "mask.mrc")
+    with pytest.raises(ValueError, match="was given no mask file"):
+        reproduce(folder / "run", tmp_path / "anew", mask=tmp_path / "mask.mrc")
     edit_json(tmp_path / "masked" / "run.json", status="failed")
     with pytest.raises(FormatError, match="did not finish"):
         reproduce(tmp_path / "masked", tmp_path / "anew", mask=tmp_path / "mask.mrc")
@@ -108,21 +113,23 @@ def test_a_result_of_ones_own_is_saved_and_scored(folder, tmp_path):
         cryobench.save_run(Reconstruction(dataset.queries[:1], latents=latents[:7]), tmp_path / "few", dataset)
 
 
-@pytest.mark.parametrize("part", ["latents", "posteriors", "rotations", "volumes"])
+@pytest.mark.parametrize("part", ["latents", "posteriors", "rotations", "shifts", "volumes"])
 def test_a_difference_in_any_part_is_seen(part):
     queries = np.array([0, 1])
     parts = {
         "latents": np.ones((4, 2)),
         "posteriors": np.full((4, 2), 0.5),
         "rotations": np.tile(np.eye(3), (4, 1, 1)),
+        "shifts": np.ones((4, 2)),
         "volumes": IndexedVolumes(np.ones((1, 4, 4, 4), np.float32), np.zeros(2, int)),
     }
     changed = {
         "latents": 2 * np.ones((4, 2)),
         "posteriors": np.tile([1.0, 0.0], (4, 1)),
         "rotations": np.tile(np.diag([1.0, -1.0, -1.0]), (4, 1, 1)),
+        "shifts": -np.ones((4, 2)),
         "volumes": IndexedVolumes(2 * np.ones((1, 4, 4, 4), np.float32), np.zeros(2, int)),
     }
-    one = Reconstruction(queries, shifts=np.zeros((4, 2)), **parts)
+    one = Reconstruction(queries, **parts)
     assert compare(one, one).agrees
-    assert not compare(one, Reconstruction(queries, shifts=np.zeros((4, 2)), **{**parts, part: changed[part]})).agrees
+    assert not compare(one, Reconstruction(queries, **{**parts, part: changed[part]})).agrees

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -61,6 +62,12 @@ def test_another_precision_is_another_run(dataset: Dataset, folder: Path) -> Non
 def test_another_mask_is_another_run(dataset: Dataset, folder: Path) -> None:
     with pytest.raises(FormatError, match="they differ in mask"):
         run("consensus", dataset, folder, mask="none")
+
+
+def test_another_data_set_is_another_run(dataset: Dataset, folder: Path) -> None:
+    other = replace(dataset, card={**dataset.card, "sha256": "1" * 64})
+    with pytest.raises(FormatError, match="they differ in dataset"):
+        run("consensus", other, folder)
 
 
 def test_bfloat16_is_chosen_only_where_there_are_units_for_it(

@@ -148,11 +148,19 @@ def test_triangles_sum_to_one_and_overlap(n, frames, rng) -> None:
     np.testing.assert_allclose(weights.sum(axis=0)[1:-1], (n - 1) / (frames - 1), atol=1)
 
 
-def test_windows_beyond_memory_take_more_passes_and_give_the_same(dataset, rng) -> None:
+def test_windows_beyond_memory_take_more_passes_and_give_the_same(dataset, rng, monkeypatch) -> None:
+    passes = []
+
+    def count(images, weights):
+        passes.append(weights.shape[1])
+        return backproject(images, weights)
+
+    monkeypatch.setattr("cryobench.runs.series.kinds.backproject", count)
     source, chosen = BackProjected(rng.uniform(0, 1, (3, N)).astype(np.float32)), np.arange(3)
     together = list(source.make(chosen, dataset, 16, RunContext()))
     apart = list(source.make(chosen, dataset, 16, RunContext(compute=Compute(memory=1))))
     np.testing.assert_array_equal(np.stack(apart), np.stack(together))
+    assert passes == [3, 1, 1, 1]
 
 
 def test_a_path_is_straight_without_a_density(run: Path, tmp_path):
