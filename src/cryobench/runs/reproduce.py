@@ -10,10 +10,11 @@ import numpy as np
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Progress, Silent
 from cryobench._version import __version__
-from cryobench.data import Reconstruction, RunRecord
+from cryobench.data import Particles, Reconstruction, RunRecord
+from cryobench.io.adoption.masks import read_mask
 from cryobench.methods.registry import get_method
 from cryobench.runs.open_run import open_run
-from cryobench.runs.run import run
+from cryobench.runs.run import digest_mask, run
 from cryobench.runs.score import find_dataset
 
 ROUNDING = 1e-3
@@ -101,16 +102,11 @@ def reproduce(
         seed=record.seed,
         preset=record.preset,
         settings=dict(record.settings),
-        mask=_choose_mask(record, mask, data.particles.mask is not None),
+        mask=_choose_mask(record, mask, data.particles),
         precision=record.machine.precision,  # pyright: ignore[reportArgumentType]
         progress=progress or Silent(),
         **options,
     )
-    if found.record.priors.mask != record.priors.mask:
-        raise ValueError(
-            f"{folder} was given the mask {record.priors.mask}, and {mask} has {found.record.priors.mask}: give the "
-            f"same file with --mask, and remove {output}."
-        )
     return found, compare(first, found)
 
 
@@ -142,13 +138,18 @@ def _difference(one: np.ndarray | None, other: np.ndarray | None) -> float:
     return float(np.sqrt(np.square(first - second).mean())) / max(scale, 1e-300)
 
 
-def _choose_mask(record: RunRecord, mask: Path | None, has_mask: bool) -> str | Path | None:
+def _choose_mask(record: RunRecord, mask: Path | None, particles: Particles) -> str | Path | None:
     """The ``mask`` argument of ``run`` that gives the recorded mask prior."""
     prior = record.priors.mask
     if prior.startswith("file "):
         if mask is None:
             raise ValueError(f"the run was given a mask, {prior}: give that file with --mask FILE.")
+        digest = digest_mask(read_mask(mask, particles.box_size, particles.pixel_size))
+        if not prior.endswith(f"({digest})"):
+            raise ValueError(
+                f"the run was given the mask {prior}, and {mask} has {digest}: give the same with --mask."
+            )
         return mask
     if mask is not None:
         raise ValueError(f"the run was given no mask file (its prior is {prior!r}): leave --mask out.")
-    return "none" if prior == "none" and has_mask else None
+    return "none" if prior == "none" and particles.mask is not None else None

@@ -10,6 +10,9 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from jaxtyping import Float
+
 from cryobench._errors import FormatError, UnknownName
 from cryobench._progress import Named, Progress, Silent
 from cryobench._version import __version__, describe_software
@@ -272,8 +275,12 @@ def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) 
     if str(mask) == "none":
         return replace(particles, mask=None), "none"
     values = read_mask(Path(mask), given.box_size, given.pixel_size)
-    digest = blake2b(values.tobytes(), digest_size=6).hexdigest()
-    return replace(particles, mask=values), f"file {Path(mask).name} ({digest})"
+    return replace(particles, mask=values), f"file {Path(mask).name} ({digest_mask(values)})"
+
+
+def digest_mask(mask: Float[np.ndarray, "z y x"]) -> str:
+    """Digest of a mask that was given as a file, as the record of the run has it."""
+    return blake2b(mask.tobytes(), digest_size=6).hexdigest()
 
 
 def _name_origin(result: Reconstruction, method: Method) -> str:

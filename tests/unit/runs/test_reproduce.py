@@ -88,8 +88,9 @@ def test_what_cannot_be_made_again(folder, tmp_path):
         reproduce(tmp_path / "masked", tmp_path / "again")
     assert reproduce(tmp_path / "masked", tmp_path / "again", mask=tmp_path / "mask.mrc")[1].agrees
     write_volume(tmp_path / "mask.mrc", np.ones((16, 16, 16), np.float32), PIXEL_SIZE)
-    with pytest.raises(ValueError, match=r"was given the mask file mask\.mrc .*give the same file with --mask"):
+    with pytest.raises(ValueError, match=r"was given the mask file mask\.mrc .*give the same with --mask"):
         reproduce(tmp_path / "masked", tmp_path / "of another mask", mask=tmp_path / "mask.mrc")
+    assert not (tmp_path / "of another mask").exists()
     with pytest.raises(ValueError, match="was given no mask file"):
         reproduce(folder / "run", tmp_path / "anew", mask=tmp_path / "mask.mrc")
     edit_json(tmp_path / "masked" / "run.json", status="failed")
