@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial, wraps
+from pathlib import Path
 from typing import Any, Self, get_args
 
 import jaxtyping
@@ -24,8 +25,10 @@ _jaxtyped = jaxtyping.jaxtyped
 _KINDS = [
     name for name, value in vars(jaxtyping).items() if inspect.isclass(value) and issubclass(value, AbstractDtype)
 ]
-_SHAPE = re.compile(rf"\b({'|'.join(_KINDS)})\[")
-"""A shape in an annotation that is text still."""
+_TYPES = Path(__file__).parents[1] / "src" / "cryobench" / "_types.py"
+_NAMED = re.findall(r"^(\w+): TypeAlias", _TYPES.read_text("utf-8"), re.MULTILINE)
+_SHAPE = re.compile(rf"\b({'|'.join(_KINDS)})\[|\b({'|'.join(_NAMED)})\b")
+"""A shape in an annotation that is text still, or one of the package's names for shapes."""
 calls: Counter[Callable[..., Any]] = Counter()
 """Checked calls of each function in the present test, whose fixture clears it."""
 
