@@ -1,12 +1,14 @@
-"""An epoch of cryodrgn of this package compared with one of cryoDRGN 4.3.1's train_vae, on the same files: one ratio.
+"""An epoch of cryodrgn and cryodrgn-ai-fixed compared with one of the authors' programs, on the same files.
 
-python benchmarks/neural.py --cryodrgn ENVIRONMENT [--dataset DIR] [--box 64] [--per-state 250] [--width 256]
-                            [--epochs 3] [--threads N]
+python benchmarks/neural.py [--cryodrgn ENVIRONMENT] [--drgnai ENVIRONMENT] [--dataset DIR] [--box 64]
+                            [--per-state 250] [--width 256] [--epochs 3] [--threads N]
 
-The peer runs in its own environment (``peers/make_cryodrgn_env.sh``), in float32, its mode on a CPU.
-Networks of --width x 3 in both, K = 8, batches of 8. Wall seconds are those of the fastest epoch in each program's
-log; CPU seconds, less affected by a busy machine, are the difference between processes of --epochs + 1 epochs and of
-a single epoch. Without --dataset, igg-1d with two states and SNR 0.1 is simulated.
+cryodrgn is compared with cryoDRGN 4.3.1's train_vae: networks of --width x 3, K = 8, batches of 8. cryodrgn-ai-fixed
+is compared with drgnai 0.3.2b with fixed poses: 256 x 3, K = 4, batches of 16. Peers run in their own environments
+(``peers/make_cryodrgn_env.sh``; drgnai installed into another such one), in float32, their mode on a CPU. Wall seconds
+are those of the fastest epoch in each program's log; CPU seconds, less affected by a busy machine, are the difference
+between processes of --epochs + 1 epochs and of one epoch. Without --dataset, igg-1d with two states and SNR 0.1
+is simulated.
 """
 
 import argparse
@@ -27,13 +29,18 @@ import json, sys
 from cryobench.data import Convergence
 from cryobench.runs.run import run
 from cryobench.io.store import load_dataset
-settings = json.loads(sys.argv[3])
-options = {"settings": settings, "device": "cpu", "precision": sys.argv[4]}
-found = run("cryodrgn", load_dataset(sys.argv[1]), sys.argv[2], **options)
+method, dataset, folder, settings, precision = sys.argv[1:]
+found = run(method, load_dataset(dataset), folder, settings=json.loads(settings), device="cpu", precision=precision)
 (convergence,) = (each for each in found.findings if isinstance(each, Convergence))
 print(json.dumps([entry["seconds"] for entry in convergence.log]))
 """
-_EPOCH = re.compile(r"Epoch: \d+ .*Finished in (\d+):(\d+):([\d.]+)")
+HERE = Path(__file__).parent
+_TIMES = {
+    "cryoDRGN 4.3.1": re.compile(r"Epoch: \d+ .*Finished in (\d+):(\d+):([\d.]+)"),
+    "drgnai 0.3.2b": re.compile(r"SGD Epoch: \d+ finished in (\d+):(\d+):([\d.]+)"),
+}
+Times = tuple[list[float], float]
+"""Wall seconds of each epoch, and CPU seconds of the process."""
 
 
 def make_dataset(folder: Path, per_state: int, box: int) -> Path:
@@ -59,39 +66,61 @@ def call(command: list[str], threads: int) -> tuple[str, float]:
 
 
 def time_ours(
-    dataset: Path, folder: Path, options: argparse.Namespace, epochs: int, precision: str
-) -> tuple[list[float], float]:
-    """Seconds of every epoch, and CPU seconds of the process."""
-    width = options.width
-    settings = {"epochs": epochs, "encoder_width": width, "decoder_width": width, "z_dim": 8, "batch_size": 8}
-    command = [sys.executable, "-c", _OURS, str(dataset), str(folder), json.dumps(settings), precision]
+    method: str, dataset: Path, work: Path, options: argparse.Namespace, epochs: int, precision: str
+) -> Times:
+    """A training by one of our methods, as `paper` but for the width and batch size of the comparison."""
+    settings = {"epochs": epochs}
+    if method == "cryodrgn":
+        settings |= {"encoder_width": options.width, "decoder_width": options.width, "z_dim": 8, "batch_size": 8}
+    folder = work / f"{method}-{precision}-{epochs}"
+    command = [sys.executable, "-c", _OURS, method, str(dataset), str(folder), json.dumps(settings), precision]
     said, cpu = call(command, options.threads)
     return json.loads(said.strip().splitlines()[-1]), cpu
 
 
-def time_peer(dataset: Path, folder: Path, options: argparse.Namespace, epochs: int) -> tuple[list[float], float]:
-    """The same of cryoDRGN."""
-    command = [str(options.cryodrgn / "bin" / "cryodrgn"), "train_vae", str(dataset / "particles.star")]
-    command += ["--datadir", str(dataset), "--poses", str(dataset / "poses.pkl"), "--ctf", str(dataset / "ctf.pkl")]
-    command += ["-o", str(folder), "--zdim", "8", "-n", str(epochs), "-b", "8", "--no-amp", "--no-analysis"]
-    command += [part for name in ("enc-dim", "dec-dim") for part in (f"--{name}", str(options.width))]
+def time_peer(name: str, dataset: Path, work: Path, options: argparse.Namespace, epochs: int) -> Times:
+    """A training by the program of this name."""
+    files = ["--datadir", str(dataset), "--poses", str(dataset / "poses.pkl"), "--ctf", str(dataset / "ctf.pkl")]
+    folder = str(work / f"peer-{epochs}")
+    if name.startswith("cryoDRGN"):
+        command = [str(options.cryodrgn / "bin" / "cryodrgn"), "train_vae", str(dataset / "particles.star"), *files]
+        command += ["-o", folder, "--zdim", "8", "-n", str(epochs), "-b", "8", "--no-amp", "--no-analysis"]
+        command += [part for part in ("enc-dim", "dec-dim") for part in (f"--{part}", str(options.width))]
+    else:
+        command = [str(options.drgnai / "bin" / "python"), str(HERE / "peers" / "run_drgnai.py"), folder, *files]
+        command += ["--particles", str(dataset / "particles.star"), "--epochs", str(epochs)]
     said, cpu = call(command, options.threads)
-    found = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in _EPOCH.findall(said)]
-    if len(found) != epochs:
-        raise SystemExit(f"cryoDRGN's log has no times of {epochs} epochs:\n{said[-3000:]}")
-    return found, cpu
+    found = [3600 * int(h) + 60 * int(m) + float(s) for h, m, s in _TIMES[name].findall(said)]
+    if len(found) < epochs:
+        raise SystemExit(f"The log of {name} has no times of {epochs} epochs:\n{said[-3000:]}")
+    return found[-epochs:], cpu
 
 
-def time_epoch(program: Callable[[int], tuple[list[float], float]], epochs: int) -> tuple[float, float]:
+def time_epoch(program: Callable[[int], Times], epochs: int) -> tuple[float, float]:
     """Wall and CPU seconds of an epoch of a program that is run for a number of epochs."""
     _, once = program(1)
     walls, more = program(1 + epochs)
     return min(walls), (more - once) / epochs
 
 
+def compare(method: str, name: str, dataset: Path, work: Path, options: argparse.Namespace) -> None:
+    """Print an epoch of both, and the ratios."""
+    peer = time_epoch(lambda epochs: time_peer(name, dataset, work, options, epochs), options.epochs)
+    print(f"{name} float32      {peer[0]:7.2f} s an epoch, {peer[1]:7.2f} s of CPU", flush=True)
+    for precision in ("float32", "bfloat16"):
+
+        def ours(epochs: int, precision: str = precision) -> Times:
+            return time_ours(method, dataset, work, options, epochs, precision)
+
+        wall, cpu = time_epoch(ours, options.epochs)
+        ratios = f"{peer[0] / wall:.1f} x as fast, {peer[1] / cpu:.1f} x by CPU"
+        print(f"{method} {precision:8s} {wall:7.2f} s an epoch, {cpu:7.2f} s of CPU: {ratios}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cryodrgn", type=Path, required=True, help="environment of the peer")
+    parser.add_argument("--cryodrgn", type=Path, help="environment with cryoDRGN 4.3.1")
+    parser.add_argument("--drgnai", type=Path, help="environment with drgnai 0.3.2b")
     parser.add_argument("--dataset", type=Path, help="a data set that is there, instead")
     parser.add_argument("--box", type=int, default=64)
     parser.add_argument("--per-state", type=int, default=250)
@@ -99,22 +128,16 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     options = parser.parse_args()
+    if options.cryodrgn is None and options.drgnai is None:
+        parser.error("--cryodrgn or --drgnai names the environment of a peer")
     print(describe_machine())
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
         dataset = options.dataset or make_dataset(work / "data", options.per_state, options.box)
-        peer = time_epoch(lambda epochs: time_peer(dataset, work / f"peer-{epochs}", options, epochs), options.epochs)
-        print(f"cryoDRGN 4.3.1 float32      {peer[0]:7.2f} s an epoch, {peer[1]:7.2f} s of CPU", flush=True)
-        for precision in ("float32", "bfloat16"):
-
-            def ours(epochs: int, precision: str = precision) -> tuple[list[float], float]:
-                return time_ours(dataset, work / f"{precision}-{epochs}", options, epochs, precision)
-
-            wall, cpu = time_epoch(ours, options.epochs)
-            ratios = f"{peer[0] / wall:.1f} x as fast, {peer[1] / cpu:.1f} x by CPU"
-            print(
-                f"cryobench cryodrgn {precision:8s} {wall:7.2f} s an epoch, {cpu:7.2f} s of CPU: {ratios}", flush=True
-            )
+        if options.cryodrgn is not None:
+            compare("cryodrgn", "cryoDRGN 4.3.1", dataset, work / "cryodrgn", options)
+        if options.drgnai is not None:
+            compare("cryodrgn-ai-fixed", "drgnai 0.3.2b", dataset, work / "drgnai", options)
 
 
 if __name__ == "__main__":

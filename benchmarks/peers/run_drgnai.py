@@ -9,6 +9,7 @@ as OUT/volumes/PARTICLE.mrc.
 """
 
 import argparse
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--query", type=int, nargs="*", default=[])
     parser.add_argument("--set", nargs="*", default=[], help="whole numbers of its configuration")
     options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO)
     torch.cuda.synchronize = lambda *_, **__: None
     options.out.mkdir(parents=True, exist_ok=True)
     decode(options.out, train(options), options.query)
