@@ -3,12 +3,12 @@
 python benchmarks/neural.py [--cryodrgn ENVIRONMENT] [--drgnai ENVIRONMENT] [--dataset DIR] [--box 64]
                             [--per-state 250] [--width 256] [--epochs 3] [--threads N]
 
-cryodrgn is compared with cryoDRGN 4.3.1's train_vae: networks of --width x 3, K = 8, batches of 8. cryodrgn-ai-fixed
-is compared with drgnai 0.3.2b with fixed poses: 256 x 3, K = 4, batches of 16. Peers run in their own environments
-(``peers/make_cryodrgn_env.sh``; drgnai installed into another such one), in float32, their mode on a CPU. Wall seconds
-are those of the fastest epoch in each program's log; CPU seconds, less affected by a busy machine, are the difference
-between processes of --epochs + 1 epochs and of one epoch. Without --dataset, igg-1d with two states and SNR 0.1
-is simulated.
+cryodrgn is compared with train_vae of cryoDRGN 4.3.1: networks of --width x 3, K = 8, batches of 8.
+cryodrgn-ai-fixed is compared with drgnai 0.3.2b with fixed poses: 256 x 3, K = 4, batches of 16. Peers run in their
+own environments (``peers/make_cryodrgn_env.sh``; drgnai installed into another such one), in float32, their mode on a
+CPU. Wall seconds are those of the fastest epoch in each program's log; CPU seconds, less affected by a busy machine,
+are the difference between processes of --epochs + 1 and of one epoch. Without --dataset, igg-1d with two states and
+SNR 0.1 is simulated.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def reserve(
     count: int,
     *,
     items: str,
-    setting: str,
+    setting: str | None,
     advice: str = "",
 ) -> float:
     """Bytes of a budget that are left after ``count`` items.
@@ -74,7 +74,7 @@ def reserve(
     items
         Description, such as "classes of 128 px".
     setting
-        Setting of their number, as the user types it: "n_classes".
+        Setting of their number, as the user types it: "n_classes"; None if the data determine it.
     advice
         Further ways out, as a sentence.
 
@@ -90,7 +90,9 @@ def reserve(
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if needed(middle) <= budget else (low, middle)
-    fitting = f"{setting}={low} would fit" if low > 0 else "not even one would fit"
+    fitting = "not even one would fit"
+    if low > 0:
+        fitting = f"{low} would fit" if setting is None else f"{setting}={low} would fit"
     raise MemoryShortage(
         f"{count} {items} take {format_bytes(wanted)}, and the budget is {format_bytes(budget)}: {fitting}. Or give "
         f"--memory {_round_up(wanted)}, if the machine has it.{' ' + advice if advice else ''}"

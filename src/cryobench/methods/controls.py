@@ -280,7 +280,7 @@ def _one_hot(states: Int[np.ndarray, "n"], n_states: int, context: RunContext) -
         lambda count: 8.0 * len(states) * count,
         n_states,
         items=f"class probabilities of {len(states)} particles",
-        setting="number of states",
+        setting=None,
     )
     posteriors = np.zeros((len(states), n_states), dtype=np.float32)
     posteriors[np.arange(len(states)), states] = 1
