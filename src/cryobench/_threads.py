@@ -1,24 +1,29 @@
-"""A pool of Python threads for kernels that release the GIL; safe to call from any thread and after a fork.
+"""A pool of Python threads for work that releases the GIL; safe to call from any thread and after a fork.
 
 Every compiled kernel runs on it, and none on numba's own threads: those start OpenMP with as many threads as the
-machine has cores, for torch too, ignoring OMP_NUM_THREADS, even in the middle of other work.
+machine has cores, for torch too, ignoring OMP_NUM_THREADS, even in the middle of other work. Threads of the pool
+compute on one thread of torch each.
 """
 
 import os
+import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
 import torch
 
 _RANGES_PER_THREAD = 4
-_pools: dict[int, ThreadPoolExecutor] = {}
+_pools: list[ThreadPoolExecutor] = []
+_starting = threading.Lock()
 
 
 def _forget_pool() -> None:
     """Threads do not survive a fork: the child starts its own."""
+    global _starting
     _pools.clear()
+    _starting = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_forget_pool)
@@ -33,21 +38,24 @@ def run_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
     """Call ``function(*part)`` for every part, on as many threads as allowed; the first error is raised."""
     parts = list(parts)
     threads = min(count_threads(), len(parts))
-    if threads <= 1:
-        for part in parts:
-            function(*part)
-        return
     queue = iter(parts)
-
-    def work() -> None:
-        # list iterators are advanced under the GIL, so each part is taken once.
-        for part in queue:
-            function(*part)
-
-    pool = _pools.setdefault(os.cpu_count() or 1, ThreadPoolExecutor(os.cpu_count() or 1, "cryobench"))
-    futures = [pool.submit(work) for _ in range(threads - 1)]
-    work()
+    futures = _submit(function, queue, threads - 1)
+    _work(function, queue)
     for future in futures:
+        future.result()
+
+
+def run_torch_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
+    """``run_parts`` for functions of torch: each part on one thread of torch, unless it is the only one.
+
+    Products of a few hundred rows gain nothing from several threads; whole images side by side do.
+    """
+    parts = list(parts)
+    threads = min(count_threads(), len(parts))
+    queue = iter(parts)
+    if threads <= 1:
+        _work(function, queue)
+    for future in _submit(function, queue, threads if threads > 1 else 0):
         future.result()
 
 
@@ -55,3 +63,34 @@ def run_ranges(function: Callable[..., None], count: int, *arguments: object) ->
     """Call ``function(*arguments, first, last)`` for ranges that cover 0 … count, on the threads allowed."""
     bounds = np.linspace(0, count, min(_RANGES_PER_THREAD * count_threads(), count) + 1).astype(int)
     run_parts(function, [(*arguments, first, last) for first, last in pairwise(bounds)])
+
+
+def _work(function: Callable[..., None], queue: Iterable[tuple]) -> None:
+    # list iterators are advanced under the GIL, so each part is taken once.
+    for part in queue:
+        function(*part)
+
+
+def _submit(function: Callable[..., None], queue: Iterable[tuple], threads: int) -> list[Future[None]]:
+    if threads < 1:
+        return []
+    with _starting:
+        if not _pools:
+            _pools.append(_start_pool(os.cpu_count() or 1))
+    return [_pools[0].submit(_work, function, queue) for _ in range(threads)]
+
+
+def _start_pool(count: int) -> ThreadPoolExecutor:
+    """A pool whose threads have all started: the limit that one of them sets is torch's default for later threads."""
+    former, started = torch.get_num_threads(), threading.Barrier(count + 1)
+    pool = ThreadPoolExecutor(count, "cryobench", initializer=_limit_torch)
+    for _ in range(count):
+        pool.submit(started.wait)
+    started.wait()
+    torch.set_num_threads(former)
+    return pool
+
+
+def _limit_torch() -> None:
+    torch.get_num_threads()  # what is set before a thread's first use of torch is set anew by that use
+    torch.set_num_threads(1)

@@ -43,12 +43,19 @@ def make_case(
     return network, make_slice_encoder(network, disc), batch, latents
 
 
+def divide(monkeypatch, batch, domain: str, groups: int, at_once: int) -> None:
+    """Sweep a batch in so many groups, with so many images of each at once."""
+    outputs = batch.ctf.shape[1] * 20 * (1 if domain == "fourier" else 2)
+    module = "cryobench.reconstruction.networks.residual"
+    monkeypatch.setattr(f"{module}._AT_ONCE", {"cpu": at_once * outputs})
+    monkeypatch.setattr(f"{module}._GROUP_OUTPUTS", len(batch.ctf) * outputs // groups)
+
+
 @pytest.mark.parametrize("domain", DOMAINS)
-@pytest.mark.parametrize("at_once", [1, 2, 5])
-def test_one_sweep_is_automatic_differentiation(domain, at_once, rng, monkeypatch):
+@pytest.mark.parametrize(("groups", "at_once"), [(1, 1), (1, 2), (1, 5), (2, 2), (5, 1)])
+def test_one_sweep_is_automatic_differentiation(domain, groups, at_once, rng, monkeypatch):
     network, encoder, batch, latents = make_case(rng, domain)
-    values = batch.ctf.shape[1] * 20 * (1 if domain == "fourier" else 2)
-    monkeypatch.setattr("cryobench.reconstruction.networks.residual._AT_ONCE", {"cpu": at_once * values})
+    divide(monkeypatch, batch, domain, groups, at_once)
     assert batch.rotations is not None
     batch = replace(batch, data=batch.data.requires_grad_(), rotations=batch.rotations.requires_grad_())
     assert batch.rotations is not None
@@ -59,6 +66,22 @@ def test_one_sweep_is_automatic_differentiation(domain, at_once, rng, monkeypatc
     pairs = zip(torch.autograd.grad(3 * swept, wanted), torch.autograd.grad(3 * plain, wanted), strict=True)
     for found, expected in pairs:
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=1e-10)
+
+
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_threads_change_no_bit(domain, rng, monkeypatch):
+    network, encoder, batch, latents = make_case(rng, domain)
+    divide(monkeypatch, batch, domain, groups=3, at_once=1)
+    former, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 4):
+            torch.set_num_threads(threads)
+            value = slice_residual(network, encoder, batch, latents, torch.float64)
+            found.append([value, *torch.autograd.grad(value, [latents, *network.parameters()])])
+    finally:
+        torch.set_num_threads(former)
+    for others in found[1:]:
+        assert all(torch.equal(*pair) for pair in zip(found[0], others, strict=True))
 
 
 def test_a_gradient_by_poses_changes_no_other(rng):

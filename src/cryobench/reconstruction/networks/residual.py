@@ -2,12 +2,13 @@
 
 Equal to ``squared_residual`` of ``CoordinateNetwork.slices`` under automatic differentiation, up to rounding, but
 the layers of one image at a time run forward and backward while in cache, and memory does not grow with the
-batch. A residual block is one product, ReLU((W + 1) x + b); the mask of the ReLU is the sign of its output; only
-the layers' outputs are kept.
+batch. On a CPU every thread has an image of its own. A residual block is one product, ReLU((W + 1) x + b); the mask
+of the ReLU is the sign of its output; only the layers' outputs are kept.
 """
 
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from cryobench._threads import count_threads, run_torch_parts
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.encoding import SliceEncoder
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch
@@ -53,15 +55,29 @@ def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> 
 
 _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 28}
 """Outputs of a layer computed at once, of whole images: fit a cache, or fill a device."""
+_GROUPS = 8
+"""Most groups of images whose gradients are summed apart, each by one thread. Their number depends on sizes alone, so
+results are the same on any number of threads."""
+_GROUP_OUTPUTS, _LARGE_IMAGE = 1 << 18, 1 << 23
+"""Least outputs of a layer for a group, and those of an image so large that torch's threads share its products."""
 
 
 def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, device: str = "cpu") -> float:
     """Most bytes that ``slice_residual`` takes for images of a box, including their batch."""
     shape = network.shape
-    n_points = np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2)
-    at_once = min(batch_size, max(1, _AT_ONCE[device.partition(":")[0]] // (n_points * shape.width)))
+    n_points = round(np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2))
+    groups, at_once = _divide(batch_size, n_points * shape.width, device.partition(":")[0])
     each = 4 * n_points * ((shape.depth + 3) * shape.width + 8 * shape.encoding_size)
-    return at_once * each + 64 * batch_size * n_points
+    sums = 4 * groups * sum(each.numel() for each in network.parameters())
+    return min(groups, count_threads()) * at_once * each + sums + 64 * batch_size * n_points
+
+
+def _divide(batch_size: int, n_outputs: int, kind: str) -> tuple[int, int]:
+    """Groups of a batch, and images computed at once, for a layer's outputs of each image."""
+    groups = 1
+    if kind == "cpu" and n_outputs <= _LARGE_IMAGE:
+        groups = min(batch_size, _GROUPS, max(1, batch_size * n_outputs // _GROUP_OUTPUTS))
+    return groups, max(1, min(-(-batch_size // groups), _AT_ONCE[kind] // n_outputs))
 
 
 class _SliceResidual(torch.autograd.Function):
@@ -96,99 +112,135 @@ class _Sweep:
             found = [self.batch.data if of_data else None, self.batch.rotations if of_poses else None]
             every = [latents, *found, *tensors]
             return latents.new_zeros(()), [None if each is None else torch.zeros_like(each) for each in every]
-        batch, weights, biases = self.batch, tensors[::2], tensors[1::2]
+        weights, biases = tensors[::2], tensors[1::2]
         n_features = 2 * self.network.shape.encoding_size
         code = weights[0][:, n_features:]
         matrices = [_to_waves(weights[0][:, :n_features]), *map(_with_identity, weights[1:-1]), weights[-1]]
-        is_fourier = self.network.shape.domain == "fourier"
-        assert batch.rotations is not None
-        waves = self.encoder.waves(batch.rotations)
-        flips = self.encoder.depths(batch.rotations) > 0 if is_fourier else None
-        n_points = batch.ctf.shape[1] * (1 if is_fourier else 2)
-        at_once = min(len(latents), max(1, _AT_ONCE[latents.device.type] // (n_points * len(biases[0]))))
-        layers = _Layers(matrices, biases, self.dtype, at_once, n_points)
+        low_matrices, low_biases = ([each.to(self.dtype) for each in group] for group in (matrices, biases))
         offsets = torch.addmm(biases[0], latents, code.T).to(self.dtype)
-        total = torch.zeros((), dtype=torch.float64, device=latents.device)
-        by_offset, by_data, by_rotations = [], [], []
-        for first in range(0, len(latents), at_once):
-            part = slice(first, first + at_once)
-            data, ctf, mirrored = batch.data[part], batch.ctf[part], None if flips is None else flips[part]
-            features = self.encoder.features(waves[part], mirrored)
-            output = layers.forth(features, offsets[part])
-            compare = _hartley if mirrored is None else partial(_fourier, flips=mirrored)
-            residual, back = compare(output, data, ctf)
-            total += residual.square().sum(dtype=torch.float64)
-            by_sums = layers.back(back.mul_(2 / batch.ctf.numel()))
-            by_offset.append(by_sums.sum(1).to(latents.dtype))
-            if of_data:
-                by_data.append(residual * (-2 / batch.ctf.numel()))
-            if of_poses:
-                by_features = layers.by_features(by_sums).to(features.dtype)
-                by_rotations.append(self.encoder.by_rotations(features, by_features, mirrored))
-        by_offset = torch.cat(by_offset)
-        layers.by_weights[0] = torch.cat([_from_waves(layers.by_weights[0]), by_offset.T @ latents], dim=1)
-        layers.by_biases[0] = by_offset.sum(0)
-        pairs = zip(layers.by_weights, layers.by_biases, strict=True)
-        value = (total / batch.ctf.numel()).to(latents.dtype)
-        by_poses = (torch.cat(each) if each else None for each in (by_data, by_rotations))
+        n_groups, at_once = _divide(len(latents), self._n_points * len(biases[0]), latents.device.type)
+        bounds = np.linspace(0, len(latents), n_groups + 1).astype(int)
+        groups: dict[int, _Sums] = {}
+        idle: list[_Layers] = []
+
+        @torch.no_grad()
+        def sweep(first: int, last: int) -> None:
+            sums = groups[first] = _Sums(matrices, biases)
+            layers = idle.pop() if idle else _Layers(low_matrices, low_biases, (at_once, self._n_points))
+            for start in range(first, last, at_once):
+                part = slice(start, min(start + at_once, last))
+                self._add(layers, sums, part, offsets[part], of_data=of_data, of_poses=of_poses)
+            idle.append(layers)
+
+        run_torch_parts(sweep, pairwise(bounds.tolist()))
+        total = reduce(_Sums.join, (groups[first] for first in sorted(groups)))
+        by_offset = torch.cat(total.by_offset).to(latents.dtype)
+        by_weights, by_biases = total.by_weights, total.by_biases
+        by_weights[0] = torch.cat([_from_waves(by_weights[0]), by_offset.T @ latents], dim=1)
+        by_biases[0] = by_offset.sum(0)
+        value = (total.residual / self.batch.ctf.numel()).to(latents.dtype)
+        by_poses = (torch.cat(each) if each else None for each in (total.by_data, total.by_rotations))
+        pairs = zip(by_weights, by_biases, strict=True)
         return value, [by_offset @ code, *by_poses, *(each for pair in pairs for each in pair)]
+
+    @property
+    def _is_fourier(self) -> bool:
+        return self.network.shape.domain == "fourier"
+
+    @property
+    def _n_points(self) -> int:
+        """Points at which the network is evaluated for an image."""
+        return self.batch.ctf.shape[1] * (1 if self._is_fourier else 2)
+
+    def _add(
+        self,
+        layers: "_Layers",
+        sums: "_Sums",
+        part: slice,
+        offsets: Float[Tensor, "b h"],
+        *,
+        of_data: bool,
+        of_poses: bool,
+    ) -> None:
+        """Add some images of the batch to the sums."""
+        assert self.batch.rotations is not None
+        data, ctf, rotations = self.batch.data[part], self.batch.ctf[part], self.batch.rotations[part]
+        flips = self.encoder.depths(rotations) > 0 if self._is_fourier else None
+        features = self.encoder.features(self.encoder.waves(rotations), flips)
+        output = layers.forth(features, offsets)
+        compare = _hartley if flips is None else partial(_fourier, flips=flips)
+        residual, back = compare(output, data, ctf)
+        sums.residual += residual.square().sum(dtype=torch.float64)
+        by_sums = layers.back(back.mul_(2 / self.batch.ctf.numel()), sums)
+        sums.by_offset.append(by_sums.sum(1))
+        if of_data:
+            sums.by_data.append(residual * (-2 / self.batch.ctf.numel()))
+        if of_poses:
+            by_features = layers.by_features(by_sums).to(features.dtype)
+            sums.by_rotations.append(self.encoder.by_rotations(features, by_features, flips))
+
+
+class _Sums:
+    """Residual and gradients of a group of images."""
+
+    def __init__(self, matrices: list[Float[Tensor, "_ _"]], biases: tuple[Float[Tensor, "_"], ...]) -> None:
+        self.residual = torch.zeros((), dtype=torch.float64, device=biases[0].device)
+        self.by_weights, self.by_biases = ([torch.zeros_like(each) for each in group] for group in (matrices, biases))
+        self.by_offset: list[Tensor] = []
+        self.by_data: list[Tensor] = []
+        self.by_rotations: list[Tensor] = []
+
+    def join(self, later: "_Sums") -> "_Sums":
+        """These sums with those of the images that follow."""
+        self.residual += later.residual
+        torch._foreach_add_([*self.by_weights, *self.by_biases], [*later.by_weights, *later.by_biases])
+        for name in ("by_offset", "by_data", "by_rotations"):
+            getattr(self, name).extend(getattr(later, name))
+        return self
 
 
 class _Layers:
-    """Matrices in the precision of products, buffers for some images, and sums of gradients."""
+    """Matrices and biases in the precision of products, and buffers for images × points."""
 
-    def __init__(
-        self,
-        matrices: list[Float[Tensor, "_ _"]],
-        biases: tuple[Float[Tensor, "_"], ...],
-        dtype: torch.dtype,
-        at_once: int,
-        n_points: int,
-    ) -> None:
-        self._matrices = [matrix.to(dtype) for matrix in matrices]
-        self._biases = [bias.to(dtype) for bias in biases]
-        self.by_weights, self.by_biases = ([torch.zeros_like(each) for each in group] for group in (matrices, biases))
-        shape = (at_once, n_points, len(biases[0]))
-        self._outputs = [self._matrices[0].new_empty(shape) for _ in matrices[:-1]]
-        self._backs = [self._matrices[0].new_empty(shape) for _ in range(2)]
+    def __init__(self, matrices: list[Tensor], biases: list[Tensor], images_and_points: tuple[int, int]) -> None:
+        self._matrices, self._biases = matrices, biases
+        shape = (*images_and_points, len(biases[0]))
+        self._outputs = [matrices[0].new_empty(shape) for _ in matrices[:-1]]
+        self._backs = [matrices[0].new_empty(shape) for _ in range(2)]
         self._values: list[Tensor] = []
 
     def forth(self, features: Float[Tensor, "b p e"], offsets: Float[Tensor, "b h"]) -> Float[Tensor, "b p o"]:
-        """Outputs at features, where the first layer's bias and latent make offsets."""
-        features = features.to(offsets.dtype)
+        """Outputs, in the precision of the features, where the first layer's bias and latent make offsets."""
         images, points, _ = features.shape
         outputs = [buffer[:images] for buffer in self._outputs]
+        values = features.to(offsets.dtype)
         first = self._matrices[0].T.expand(images, -1, -1)
-        torch.baddbmm(offsets[:, None], features, first, out=outputs[0]).relu_()
-        self._values = [features.flatten(0, 1), *(each.flatten(0, 1) for each in outputs)]
+        torch.baddbmm(offsets[:, None], values, first, out=outputs[0]).relu_()
+        self._values = [values.flatten(0, 1), *(each.flatten(0, 1) for each in outputs)]
         for number in range(1, len(outputs)):
             before, after = self._values[number : number + 2]
             torch.addmm(self._biases[number], before, self._matrices[number].T, out=after).relu_()
         found = torch.addmm(self._biases[-1], self._values[-1], self._matrices[-1].T)
-        return found.reshape(images, points, -1).to(self.by_biases[0].dtype)
+        return found.reshape(images, points, -1).to(features.dtype)
 
-    def back(self, gradient: Float[Tensor, "b p o"]) -> Float[Tensor, "b p h"]:
-        """Gradients by the first layer's sums, from those by outputs.
-
-        Gradients by the layers are accumulated.
-        """
+    def back(self, gradient: Float[Tensor, "b p o"], sums: _Sums) -> Float[Tensor, "b p h"]:
+        """Gradients by the first layer's sums, from those by outputs; those by the layers are added to the sums."""
         images = len(gradient)
         back = gradient.flatten(0, 1).to(self._matrices[0].dtype)
         for number in reversed(range(1, len(self._matrices))):
-            self._add(number, back)
-            self.by_biases[number] += back.sum(0)
+            self._add(sums.by_weights[number], number, back)
+            sums.by_biases[number] += back.sum(0)
             before = self._values[number]
             back = torch.mm(back, self._matrices[number], out=self._backs[number % 2][:images].flatten(0, 1))
             torch.ops.aten.threshold_backward.grad_input(back, before, 0, grad_input=back)
-        self._add(0, back)
+        self._add(sums.by_weights[0], 0, back)
         return back.reshape(images, -1, back.shape[1])
 
     def by_features(self, by_sums: Float[Tensor, "b p h"]) -> Float[Tensor, "b p e"]:
         """Gradients by the features, from the output of ``back``."""
         return by_sums @ self._matrices[0]
 
-    def _add(self, number: int, back: Float[Tensor, "m h"]) -> None:
-        total = self.by_weights[number]
+    def _add(self, total: Float[Tensor, "h w"], number: int, back: Float[Tensor, "m h"]) -> None:
         if total.dtype == back.dtype:
             total.addmm_(back.T, self._values[number])
         else:
