@@ -10,9 +10,12 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 import torch
+
+Result = TypeVar("Result")
 
 _RANGES_PER_THREAD = 4
 _pools: list[ThreadPoolExecutor] = []
@@ -45,18 +48,24 @@ def run_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
         future.result()
 
 
-def run_torch_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
-    """``run_parts`` for functions of torch: each part on one thread of torch, unless it is the only one.
+def map_torch(function: Callable[..., Result], parts: Iterable[tuple]) -> list[Result]:
+    """Results of ``function(*part)`` for every part, in order, each on one thread of torch unless it is the only one.
 
     Products of a few hundred rows gain nothing from several threads; whole images side by side do.
     """
     parts = list(parts)
     threads = min(count_threads(), len(parts))
-    queue = iter(parts)
     if threads <= 1:
-        _work(function, queue)
-    for future in _submit(function, queue, threads if threads > 1 else 0):
+        return [function(*part) for part in parts]
+    results: dict[int, Result] = {}
+
+    def keep(number: int, part: tuple) -> None:
+        results[number] = function(*part)
+
+    queue = iter(list(enumerate(parts)))
+    for future in _submit(keep, queue, threads):
         future.result()
+    return [results[number] for number in range(len(parts))]
 
 
 def run_ranges(function: Callable[..., None], count: int, *arguments: object) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench._threads import run_ranges, run_torch_parts
+from cryobench._threads import map_torch, run_ranges
 
 _SOURCE = Path(__file__).parents[2] / "src" / "cryobench"
 _WORK = """
@@ -60,30 +60,28 @@ def test_ranges_cover_all_items_once(count):
     assert (seen == 1).all()
 
 
-@pytest.mark.parametrize("count", [1, 2, 5])
-def test_parts_of_torch_have_one_thread_each_unless_alone(count):
-    former, seen = torch.get_num_threads(), []
+@pytest.fixture
+def two_threads():
+    former = torch.get_num_threads()
     torch.set_num_threads(2)
-    try:
-        run_torch_parts(lambda part: seen.append((part, torch.get_num_threads())), [(part,) for part in range(count)])
-        assert sorted(seen) == [(part, 2 if count == 1 else 1) for part in range(count)]
-        later: list[int] = []
-        thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
-        thread.start()
-        thread.join()
-        assert (torch.get_num_threads(), later) == (2, [2])
-    finally:
-        torch.set_num_threads(former)
+    yield
+    torch.set_num_threads(former)
 
 
-def test_the_first_error_of_a_part_of_torch_is_raised():
+@pytest.mark.parametrize("count", [0, 1, 2, 5])
+def test_parts_have_one_thread_of_torch_each_unless_alone(count, two_threads):
+    found = map_torch(lambda part: (part, torch.get_num_threads()), [(part,) for part in range(count)])
+    assert found == [(part, 2 if count == 1 else 1) for part in range(count)]
+    later: list[int] = []
+    thread = threading.Thread(target=lambda: later.append(torch.get_num_threads()))
+    thread.start()
+    thread.join()
+    assert (torch.get_num_threads(), later) == (2, [2])
+
+
+def test_an_error_in_a_part_is_raised(two_threads):
     def fail(part: int) -> None:
         raise ValueError(f"part {part}")
 
-    former = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with pytest.raises(ValueError, match="part"):
-            run_torch_parts(fail, [(0,), (1,)])
-    finally:
-        torch.set_num_threads(former)
+    with pytest.raises(ValueError, match="part"):
+        map_torch(fail, [(0,), (1,)])

@@ -53,7 +53,7 @@ def compare(training: OpusTraining, scale: float) -> tuple[float, torch.Tensor]:
     latents = torch.randn(12, 6, generator=torch.Generator().manual_seed(5))
     inside = training._support.footprints(batch.rotations)
     found, sums = training._compare(batch, latents, inside, 0, 0, 100.0)
-    return float(sums.data), found
+    return float(sums[0]), found
 
 
 def test_eight_orientations_tend_to_the_given_one_as_their_cone_closes(particles):
@@ -97,6 +97,23 @@ def test_parts_of_a_batch_add_up_to_the_whole(particles):
         found.append(gradients(training))
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], atol=1e-5 * float(found[0].abs().max()), rtol=0)
+
+
+def test_parts_side_by_side_are_those_one_after_another(particles, monkeypatch):
+    former, found = torch.get_num_threads(), []
+    torch.set_num_threads(3)
+    try:
+        for largest in (0, 64):
+            monkeypatch.setattr(training_module, "LARGEST_SIDE_BY_SIDE", largest)
+            training = make_training(particles, at_once=2, batch_size=12)
+            training._means.fill_(0.5)
+            terms = training.train(training.images.load(np.arange(12)), 0)
+            found.append((gradients(training), terms["residual"]))
+    finally:
+        torch.set_num_threads(former)
+    (by_turns, residual), (together, other) = found
+    torch.testing.assert_close(together, by_turns, atol=1e-5 * float(by_turns.abs().max()), rtol=0)
+    torch.testing.assert_close(other, residual)
 
 
 def test_the_gradient_through_latents_is_that_of_one_graph(particles):

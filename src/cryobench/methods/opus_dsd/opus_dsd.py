@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
+from cryobench._threads import count_threads
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK, LevelledImages, Particles, Reconstruction
@@ -18,7 +19,7 @@ from cryobench.methods.opus_dsd.region import find_region
 from cryobench.methods.opus_dsd.settings import OpusDsdSettings
 from cryobench.methods.opus_dsd.sizes import GridSizes, choose_sizes, render_size
 from cryobench.methods.opus_dsd.support import Support, make_support
-from cryobench.methods.opus_dsd.training import Autoencoder, OpusTraining
+from cryobench.methods.opus_dsd.training import LARGEST_SIDE_BY_SIDE, Autoencoder, OpusTraining
 from cryobench.reconstruction.decoders.template import pack_template
 from cryobench.reconstruction.engine import RunContext, iterate
 from cryobench.reconstruction.images import require_poses
@@ -63,7 +64,6 @@ class OpusDsd(Method[OpusDsdSettings]):
                 "orientations": "given",
                 "epochs": 10,
                 "batch_size": 16,
-                "at_once": 16,
                 "learning_rate": 5e-4,
                 "beta_ramp": 10_000,
                 "beta_period": 12_500,
@@ -171,9 +171,12 @@ class OpusDsd(Method[OpusDsdSettings]):
         fixed = TRAINED_BYTES * sum(each.numel() for each in model.parameters()) + 4.0 * n * settings.z_dim
         decoded = self._decoded_bytes(sizes)
         encoded = 12.0 * model.encoder.activations(sizes.crop)
+        at_once = settings.at_once
+        if sizes.template <= LARGEST_SIDE_BY_SIDE:
+            at_once *= count_threads()
         return reserve(
             compute.memory_per_worker,
-            lambda count: fixed + encoded * count + decoded * min(count, settings.at_once),
+            lambda count: fixed + encoded * count + decoded * min(count, at_once),
             settings.batch_size,
             items=f"images in a batch, {settings.at_once} decoded at once to {sizes.template} voxels a side,",
             setting="batch_size",

@@ -14,7 +14,10 @@ class OpusDsdSettings(MethodSettings):
     epochs: int = Field(20, ge=1, description="passes over the images (CryoBench: 20)")
     batch_size: int = Field(48, ge=1, description="images per step (CryoBench: 12 on each of 4 GPUs)")
     at_once: int = Field(
-        4, ge=1, description="images of a step decoded together; gradients are summed (affects only rounding)"
+        4,
+        ge=1,
+        description="images of a step decoded together, side by side on the threads of a CPU where the template has "
+        "at most 64 voxels a side; gradients are summed (affects only rounding)",
     )
     downfrac: float = Field(
         0.75,

@@ -5,13 +5,15 @@ passes back through the encoder once, with that of the terms on latents.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from itertools import pairwise, starmap
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from cryobench._threads import map_torch
 from cryobench.compute import Compute
 from cryobench.data import CHUNK
 from cryobench.imaging.real_space.volumes import project_volumes
@@ -45,16 +47,19 @@ class Autoencoder(nn.Module):
         self.encoder, self.decoder = encoder, decoder
 
 
-@dataclass
-class _Sums:
-    """Sums over the images of a batch in this process."""
+LARGEST_SIDE_BY_SIDE = 64
+"""Side of the largest template that every thread decodes for itself. Larger ones take memory, and use all threads."""
 
-    data: Tensor
-    """Squared distances weighted by orientation, including the images' own squares."""
-    signal: Tensor
-    """Squared predictions, weighted likewise."""
-    variation: Tensor
-    density: Tensor
+
+class _Part(NamedTuple):
+    """What some images of a batch add."""
+
+    sums: Float[Tensor, "4"]
+    """Squared distances weighted by orientation, the images' own squares included; squared predictions, weighted
+    likewise; total variation; density."""
+    by_latents: Float[Tensor, "b k"]
+    by_weights: list[Tensor]
+    """Gradients by the decoder's weights."""
 
 
 class OpusTraining(Training[RealSpaceImages]):
@@ -171,17 +176,17 @@ class OpusTraining(Training[RealSpaceImages]):
         step: int,
         epoch: int,
         area: float,
-    ) -> tuple[Float[Tensor, "b k"], _Sums]:
-        """Gradient by latents of the terms on images and volumes; that by weights is accumulated."""
+    ) -> tuple[Float[Tensor, "b k"], Float[Tensor, "4"]]:
+        """Gradient by latents of the terms on images and volumes, and sums; that by weights is accumulated."""
         settings, count, k = self._settings, len(batch.indices), self._settings.z_dim
         turns = stream(self._seed, "azimuths", step).uniform(0, 2 * np.pi, count)[batch.own].astype(np.float32)
         azimuths = torch.from_numpy(turns).to(self.device)
         factor = loss.envelope_factor(settings.b_factor, epoch)
         transfer = batch.ctf * torch.exp(-factor * np.pi**2 * self._support.squared_frequencies)
-        sums = _Sums(*torch.zeros(4, dtype=torch.float64, device=self.device))
-        gradients = torch.zeros_like(latents)
-        for first in range(0, len(latents), settings.at_once):
-            part = slice(first, first + settings.at_once)
+        weights = list(self.model.decoder.parameters())
+
+        def compare(first: int, last: int) -> _Part:
+            part = slice(first, last)
             codes = latents[part].requires_grad_()
             with self.autocast():
                 volumes = self.model.decoder(codes[:, :k])
@@ -189,20 +194,26 @@ class OpusTraining(Training[RealSpaceImages]):
             maps = self._orient(batch.rotations[part], azimuths[part], turn)
             projections = project_volumes(volumes, maps, move, self.images.crop)
             predicted = loss.image_projections(projections, transfer[part], self.images.box_size)
-            distances, weights = loss.compare(predicted, batch.images[part], inside[part])
-            variation, density = loss.roughness(self._support.bounded(volumes))
-            data = (weights * distances).sum()
-            terms = data + settings.total_variation * variation.sum() + settings.sparsity * density.sum()
-            (terms / (count * area)).backward()
-            assert codes.grad is not None
-            gradients[part] = codes.grad
+            distances, posteriors = loss.compare(predicted, batch.images[part], inside[part])
+            variation, density = (each.sum() for each in loss.roughness(self._support.bounded(volumes)))
+            data = (posteriors * distances).sum()
+            terms = data + settings.total_variation * variation + settings.sparsity * density
+            by_codes, *by_weights = torch.autograd.grad(terms / (count * area), [codes, *weights])
             with torch.no_grad():
                 own = torch.where(inside[part], batch.images[part], 0).square().sum(dtype=torch.float64)
-                sums.data += data + own
-                sums.signal += (weights * predicted.square().sum((-2, -1))).sum()
-                sums.variation += variation.sum()
-                sums.density += density.sum()
-        return gradients, sums
+                signal = (posteriors * predicted.square().sum((-2, -1))).sum()
+                return _Part(torch.stack([data + own, signal, variation, density]), by_codes, by_weights)
+
+        bounds = pairwise([*range(0, len(latents), settings.at_once), len(latents)])
+        large = self.device != "cpu" or self.model.decoder.shape.side > LARGEST_SIDE_BY_SIDE
+        sums, gradients = torch.zeros(4, dtype=torch.float64, device=self.device), [latents[:0]]
+        for found in starmap(compare, bounds) if large else map_torch(compare, bounds):
+            sums += found.sums
+            gradients.append(found.by_latents)
+            for weight, gradient in zip(weights, found.by_weights, strict=True):
+                assert weight.grad is not None
+                weight.grad += gradient
+        return torch.cat(gradients), sums
 
     def _orient(
         self, rotations: Float[Tensor, "b 3 3"], azimuths: Float[Tensor, "b"], turn: Float[Tensor, "b 3 3"]
@@ -225,7 +236,7 @@ class OpusTraining(Training[RealSpaceImages]):
 
     def _report(
         self,
-        sums: _Sums,
+        sums: Float[Tensor, "4"],
         count: int,
         area: float,
         of_latents: Float[Tensor, ""],
@@ -233,7 +244,7 @@ class OpusTraining(Training[RealSpaceImages]):
         prior: Float[Tensor, ""],
     ) -> dict[str, Float[Tensor, ""]]:
         """Terms of the loss, after updating the running means."""
-        whole = self.process_group.total(torch.stack([sums.data, sums.signal, sums.variation, sums.density])) / count
+        whole = self.process_group.total(sums) / count
         residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]
         snr = signal / residual
         self._means.mul_(_MEMORY).add_(torch.stack([snr, density]), alpha=1 - _MEMORY)

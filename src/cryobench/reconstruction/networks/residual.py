@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryobench._threads import count_threads, run_torch_parts
+from cryobench._threads import count_threads, map_torch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.encoding import SliceEncoder
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch
@@ -120,20 +120,19 @@ class _Sweep:
         offsets = torch.addmm(biases[0], latents, code.T).to(self.dtype)
         n_groups, at_once = _divide(len(latents), self._n_points * len(biases[0]), latents.device.type)
         bounds = np.linspace(0, len(latents), n_groups + 1).astype(int)
-        groups: dict[int, _Sums] = {}
         idle: list[_Layers] = []
 
         @torch.no_grad()
-        def sweep(first: int, last: int) -> None:
-            sums = groups[first] = _Sums(matrices, biases)
+        def sweep(first: int, last: int) -> _Sums:
+            sums = _Sums(matrices, biases)
             layers = idle.pop() if idle else _Layers(low_matrices, low_biases, (at_once, self._n_points))
             for start in range(first, last, at_once):
                 part = slice(start, min(start + at_once, last))
                 self._add(layers, sums, part, offsets[part], of_data=of_data, of_poses=of_poses)
             idle.append(layers)
+            return sums
 
-        run_torch_parts(sweep, pairwise(bounds.tolist()))
-        total = reduce(_Sums.join, (groups[first] for first in sorted(groups)))
+        total = reduce(_Sums.join, map_torch(sweep, pairwise(bounds.tolist())))
         by_offset = torch.cat(total.by_offset).to(latents.dtype)
         by_weights, by_biases = total.by_weights, total.by_biases
         by_weights[0] = torch.cat([_from_waves(by_weights[0]), by_offset.T @ latents], dim=1)

@@ -212,8 +212,9 @@ class Training(Iteration[None], Generic[Images]):
 
     def autocast(self) -> torch.autocast:
         """Context in which matrix products are in the run's precision."""
-        enabled = self.products is not torch.float32
-        return torch.autocast(self.device.partition(":")[0], dtype=torch.bfloat16, enabled=enabled)
+        enabled, kind = self.products is not torch.float32, self.device.partition(":")[0]
+        # The cache is shared by threads, and weights are used once.
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     def _close(self) -> None:
         if self._stream is not None:
