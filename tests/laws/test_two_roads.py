@@ -102,6 +102,8 @@ def test_contrast_scales_the_signal_and_structural_noise_is_added_before_the_ctf
     factors = draw_contrast(make_job(contrast_deviation=0.3).settings, 0, range(24))
     np.testing.assert_allclose(scaled, plain * factors[:, None, None], rtol=1e-4, atol=1e-5 * plain.std())
     noisy = image(make_job(structural_snr=1.0), "atoms") - plain
+    both = image(make_job(structural_snr=1.0, contrast_deviation=0.3), "atoms") - scaled
+    np.testing.assert_allclose(both, noisy, atol=1e-4 * plain.std())  # contrast is that of the particle alone
     # Filtered by the CTF: no power at its zeros, and less variance than was put in.
     spectra = np.abs(np.fft.rfft2(noisy)) ** 2
     ctf = draw_ctf(make_job().settings, 0, range(24))

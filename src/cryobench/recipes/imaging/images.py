@@ -1,6 +1,6 @@
 """From states to images, part by part: the work of one process, in chunks that fit in memory.
 
-image = −(a · CTF · shift · (projection + structural noise) + b · noise), with sign −1 (protein bright) as in
+image = −(CTF · shift · (a · projection + structural noise) + b · noise), with sign −1 (protein bright) as in
 published stacks; a is the particle's contrast and b its noise level.
 
 The truth volume is exactly what the images show: atoms rendered on a finer grid and Fourier-cropped, so band-limited.
@@ -116,12 +116,12 @@ class Microscope:
 
     @cached_property
     def _contaminant(self) -> AtomProjector:
-        """Another molecule of about the same mass."""
+        """Another molecule of about the mass of the first state."""
         mass = self._job.model(0).mass_with_hydrogens
         return AtomProjector(self._job.settings, [round_positions(procedural_contaminant(round(mass / 1000)))])
 
     def image(self, projector: Projector, particles: Int[np.ndarray, "n"]) -> ImagesFT:
-        """Contrast x CTF x shift x (projection + structural noise), protein dark."""
+        """CTF x shift x (contrast x projection + structural noise), protein dark."""
         settings, seed = self._job.settings, self._job.seed
         rotations, shifts = draw_poses(settings, seed, particles)
         spectra = self._project(projector, particles, torch.from_numpy(rotations.astype(np.float32)))
