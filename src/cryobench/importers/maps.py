@@ -169,9 +169,13 @@ def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | No
     found = compare_in_place(halves, mean_map(maps, particles, halves.shape[-1]))
     notes = []
     if found.is_inverted:
-        notes.append(f"the maps look inverted: {found.evidence}. If they are, import them with --invert.")
+        notes.append(
+            f"the maps look inverted: {found.evidence}. If so, give them to import files --volumes with --invert."
+        )
     if found.is_mirrored:
-        notes.append(f"the maps look mirrored: {found.evidence}. If they are, import them with --mirror.")
+        notes.append(
+            f"the maps look mirrored: {found.evidence}. If so, give them to import files --volumes with --mirror."
+        )
     return notes
 
 
