@@ -11,8 +11,8 @@ Adam, with learning rates 1e-4 and 1e-2. First comes a pass over 10,000 images w
 drawn again at every visit: it gives the network a consensus to start from. The latents are those of the final table.
 
 Poses can also be estimated (``cryodrgn-ai``), in three phases. Weights alone are trained on 10,000 images at random
-rotations, no shift, and latents of noise. Then come search epochs (as many as 500,000 visits make, at least 2):
-the best pose of each image, up to L = 12 to 32 and within ±20 px, for its latent in the table
+rotations, no shift, and latents of noise. Then come search epochs (the first whole number above 500,000 / n, at
+least 2): the best pose of each image, up to L = 12 to 32 and within ±20 px, for its latent in the table
 (``reconstruction.poses``), followed by a step on weights and latents there. Last, for 100 epochs, gradients also
 update a pose table: six numbers for a rotation, two for a shift, by dense Adam with a learning rate of 1e-3, starting
 from the poses of the last search.

@@ -45,7 +45,8 @@ class CryodrgnAiAbInitioSettings(SearchSettings, CryodrgnAiSettings):
     search_epochs: int | None = Field(
         None,
         ge=1,
-        description="epochs of pose search; None for 500,000 visits, at least 2 epochs (published)",
+        description="epochs of pose search; None for the first whole number above 500,000 / n, n images, at least 2 "
+        "(published)",
     )
     search_batch_size: int = Field(8, ge=1, description="images per step of the search (published: 8)")
     pretraining_batch_size: int = Field(16, ge=1, description="images per step of pre-training (published: 16)")

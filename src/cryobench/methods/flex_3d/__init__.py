@@ -12,9 +12,9 @@ over the B images of a batch and T elements, F_i the spectrum of the projection 
 the residuals from the consensus in a shell, S the nats that the consensus explains of an image, so that the misfit is
 of order one; s_j are the singular values of the deformation gradient D of element t, w_t its weight, λ = 2. Every
 visit uses z_i + 0.15 N(0, 1); z_i stays within ±1.5. Stages: motion on the low-passed consensus; motion and map
-together, while the band widens and learning rates fall; L-BFGS for the map of each half-set in the full box with the
-motion fixed, and without motion as the control. The map is the mean of the half-maps, each shell weighted by
-2 FSC / (1 + FSC).
+together, while the band widens; learning rates of flow and latents fall in both; L-BFGS for the map of each half-set
+in the full box with the motion fixed, and without motion as the control. The map is the mean of the half-maps, each
+shell weighted by 2 FSC / (1 + FSC).
 
 Source: Punjani & Fleet, Nature Methods 20 (2023) 860, doi:10.1038/s41592-023-01853-8; constants are the published
 parameters of cryoSPARC's jobs. The program is closed, so details that the paper leaves open are ours, and we

@@ -16,8 +16,8 @@ class Flex3DSettings(MethodSettings):
     annealing_epochs: int = Field(
         16,
         ge=1,
-        description="epochs over which learning rates fall and the resolution rises to the end of the band; then "
-        "constant (published: 16)",
+        description="epochs over which the learning rates of flow and latents fall; at three quarters of them the "
+        "resolution reaches the end of the band (published: 16)",
     )
     motion_epochs: int = Field(
         2,
@@ -57,8 +57,8 @@ class Flex3DSettings(MethodSettings):
     )
     initial_latents: FilePath | None = Field(
         None,
-        description=".npy of initial latents (n, >= K), such as latents.npy of a run of 3dva; none: computed "
-        "from the forces of images",
+        description=".npy of initial latents (n, >= K), such as latents.npy of a run of 3dva, which are centred and "
+        "scaled to the range; none: computed from the forces of images",
     )
     freeze_latents: bool = Field(False, description="keep the initial latents (published: an option)")
     initial_resolution: float = Field(

@@ -10,6 +10,7 @@ Model: y_i = C_i P_i V(z_i) + ε_i with unit noise, z_i ~ N(0, 1) of K dimension
 
 R_j are the 8 neighbours of the given direction in a HEALPix cone (tilts of 1.5 to 4.4°), whose posterior p weighs
 the comparison and carries no gradient, or the given orientation alone (``orientations="given"``, for exact poses).
+B falls over the epochs, from 1.08 ``b_factor`` to ``b_factor``.
 m_i is the projected mask: outside it predictions are pulled to zero. With A the pixels of m_i, a mean over the batch,
 
     loss = mean_i Σ_j p_ij d_ij / A                                       data

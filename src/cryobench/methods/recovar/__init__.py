@@ -33,7 +33,8 @@ Deviations, with reasons (kernel regression, density and ``noise`` give their ow
 * The projected covariance is fitted to whitened data: each image is weighted by its information.
 * With ``fit_contrast`` the mean's direction is fitted along with the subspace and then left out.
 * The sign of the data is known (``Particles.sign``), so it is not guessed from the mean.
-* The background of each image is subtracted (``reconstruction.images.level_background``).
+* A background of the images above a tenth of their standard deviation is subtracted, which is noted
+  (``reconstruction.images.level_background``).
 """
 
 from cryobench.methods.recovar.recovar import Recovar
