@@ -21,7 +21,7 @@ class SeriesSettings:
     """
 
     axis: int = 1
-    """From 1: principal axis (pca), component (simple) or latent axis (intermediates)."""
+    """From 1: principal axis (pca, ends of a graph), component (simple) or latent axis (intermediates)."""
     frames: int = 20
     """Number of volumes of pca, graph, path, simple and intermediates."""
     percentiles: tuple[float, float] = (5.0, 95.0)

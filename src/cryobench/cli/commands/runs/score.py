@@ -23,8 +23,8 @@ def score(
         typer.Option(
             metavar="MODE",
             help="Align volumes to the true ones first: none; reconstruction (one rotation, shift and hand for "
-            "all); class (one per class); volume (one per volume); auto: class or reconstruction for runs with "
-            "estimated poses, else none.",
+            "all); class (one per class); volume (one per volume); auto: class or reconstruction for runs whose "
+            "poses are estimated or in another frame than the truth, else none.",
         ),
     ] = "auto",
     alignment: Annotated[

@@ -18,7 +18,11 @@ Output = Annotated[
     ),
 ]
 Axis = Annotated[
-    int, typer.Option(min=1, help="From 1: principal axis (pca), component (simple) or latent axis (intermediates).")
+    int,
+    typer.Option(
+        min=1,
+        help="From 1: principal axis (pca, ends of a graph), component (simple) or latent axis (intermediates).",
+    ),
 ]
 Frames = Annotated[int, typer.Option(min=2, help="Number of volumes along an axis or path; a graph may have fewer.")]
 Range = Annotated[
@@ -26,7 +30,7 @@ Range = Annotated[
     typer.Option(
         "--range",
         metavar="LOW:HIGH",
-        help="Ends of pca and simple, as percentiles of the coordinates along the axis.",
+        help="Ends of pca, simple, and a graph without anchors, as percentiles of the coordinates along the axis.",
     ),
 ]
 Clusters = Annotated[int, typer.Option(min=1, help="Number of clusters of k-means, cluster, or --anchors k-means.")]
@@ -71,7 +75,8 @@ def series(
 
     **pca**: along a principal axis of the latents. **k-means**: at the particles nearest to the cluster centres,
     similar ones consecutive. **graph**: at particles on the shortest path through anchors along nearest neighbours,
-    which avoids empty regions. **path**: along a path of high density (recovar keeps one), or between two particles.
+    which avoids empty regions. **path**: along a path of high density (recovar keeps one), or one between two
+    particles, straight where the run keeps no density.
 
     As in cryoSPARC's 3D Variability Display:
 
