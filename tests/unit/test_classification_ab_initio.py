@@ -253,6 +253,33 @@ def test_poses_of_one_state_are_found_from_nothing(one_state) -> None:
     assert log[-1]["objective"] > log[5]["objective"] + 10
 
 
+def test_classes_of_a_point_group_have_its_symmetry() -> None:
+    """The search compares one asymmetric unit: without their equivalents, images would leave most views empty."""
+    dataset = toy_dataset(n=40)
+    settings = {**ClassificationAbInitio.small, "initial_iterations": 2, "radius_step": 5.0, "symmetry": "D2"}
+    found = ClassificationAbInitio.with_settings(settings).reconstruct(
+        dataset.particles.without_poses(), dataset.queries
+    )
+    for volume in found.model["volumes"]:
+        for axes in ((0, 1), (0, 2), (1, 2)):
+            turned = np.roll(np.flip(volume, axes), (1, 1), axes)
+            assert np.corrcoef(volume.ravel(), turned.ravel())[0, 1] > 0.999
+
+
+def test_a_symmetric_particle_enters_the_sums_at_all_equivalent_orientations(states) -> None:
+    dataset, volumes = states
+    asymmetric = SearchPlan((6,), ShiftGrid(1.5, 3), OrientationGrid(1, 6))
+    for plan in (asymmetric, SearchPlan((6, 6), asymmetric.shifts, OrientationGrid(1, 6))):
+        symmetric = replace(plan, orientations=replace(plan.orientations, symmetry="C2"))
+        sums = [_ask(dataset, volumes, each, threshold=0.0)[1][0]["volumes"] for each in (plan, symmetric)]
+        weights = [each.totals_of(0)[1] for each in sums]
+        # Half a turn about z is kz → kz, ky → −ky, kx → −kx, which is the Friedel mate of −kz.
+        turned = weights[1].values.flip(0)
+        torch.testing.assert_close(turned, weights[1].values, rtol=1e-3, atol=1e-3 * float(turned.max()))
+        assert float(weights[1].values.sum()) > 0
+        assert not torch.allclose(weights[0].values.flip(0), weights[0].values, rtol=1e-2)
+
+
 def test_what_it_cannot_use_is_refused() -> None:
     dataset = toy_dataset(n=30)
     particles = dataset.particles.without_poses()
