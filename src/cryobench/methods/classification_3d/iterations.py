@@ -103,6 +103,7 @@ class Classification(Iteration[Progression]):
             n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",
+            n_workers=compute.n_workers,
         )
         keep = left * compute.n_workers
         self.passes = Passes(particles, compute, radius=disc.radius, keep_bytes=keep, progress=context.progress)

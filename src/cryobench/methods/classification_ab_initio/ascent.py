@@ -132,6 +132,7 @@ class Ascent(Iteration[Ascended]):
             settings.n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",
+            n_workers=compute.n_workers,
         )
         self.passes = Passes(
             particles,

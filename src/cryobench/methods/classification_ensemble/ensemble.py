@@ -95,6 +95,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
             min(len(particles), settings.linkage_particles),
             items="particles in the tree of co-assignments",
             setting="linkage_particles",
+            n_workers=context.compute.n_workers,
         )
         kept = context.open_checkpoint(particles, {"method": self.name, **settings.model_dump(mode="json")})
         finished = run_trees(settings, particles, kept, context)

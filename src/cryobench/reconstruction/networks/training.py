@@ -291,6 +291,7 @@ def open_images(
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
         setting="batch_size",
         advice="Narrower networks or a smaller box need less.",
+        n_workers=context.compute.n_workers,
     )
     return NetworkImages(
         particles,
