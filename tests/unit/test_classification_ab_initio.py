@@ -180,6 +180,15 @@ def test_a_step_compares_up_to_its_radius_also_beyond_that_of_a_search() -> None
         state = result.state
 
 
+def test_a_mini_batch_that_spans_two_rounds_is_averaged_over_its_images() -> None:
+    """It holds fewer images than others, since the two rounds have some in common."""
+    method = _quick(initial_batch=40, healpix_nside=1, initial_iterations=3)
+    ascent = Ascent(toy_dataset(n=60).particles.without_poses(), method.settings, RunContext())
+    entry = ascent.step(ascent.start(), 1, []).entries[0]  # images 40 to 80 of an endless sequence of 60
+    assert entry["images"] < 40
+    assert entry["largest class"] == pytest.approx(1)
+
+
 def test_a_step_leaves_the_true_volume_where_it_is() -> None:
     """Slices of an off-centre Gaussian, exact in closed form, have no gradient there: only gridding errs."""
     size, width, centre, n = 24, 1.5, torch.tensor([5.0, -4.0, 3.0]), 600
