@@ -1,5 +1,6 @@
 """3D classification ab initio: schedule, posterior, constraints, and what it finds on toys."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +17,14 @@ from cryobench.methods.classification_ab_initio import (
     ClassificationAbInitioSettings,
     classification,
 )
+from cryobench.methods.classification_ab_initio import ascent as ascent_module
 from cryobench.methods.classification_ab_initio.ascent import Ascended, Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
 from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.methods.classification_ab_initio.splits import Census
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.metrics.poses.errors import pose_error
-from cryobench.reconstruction.engine import RunContext
+from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import ImageSpectra
 from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, random_rotations
 from cryobench.volumes.mask import make_largest_sphere
@@ -319,6 +321,27 @@ def test_the_last_pass_is_the_same_in_parts(states, monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(parts.rotations, whole.rotations, atol=1e-6)
     np.testing.assert_allclose(parts.shifts, whole.shifts, atol=1e-6)
     assert len(np.unique(whole.rotations, axis=0)) > 10
+
+
+def test_images_are_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start, and the back-projection, may fill the budget."""
+    alive: weakref.WeakSet[Passes] = weakref.WeakSet()
+    most = []
+
+    class Watched(Passes):
+        def __init__(self, *args: object, **options: object) -> None:
+            alive.add(self)
+            most.append(len(alive))
+            super().__init__(*args, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(classification, "Passes", Watched)
+    monkeypatch.setattr(ascent_module, "Passes", Watched)
+    dataset = toy_dataset(n=30)
+    settings = {**ClassificationAbInitio.small, "n_starts": 3, "initial_iterations": 1, "radius_step": 9.0}
+    settings |= {"initial_batch": 20, "final_batch": 20}
+    method = ClassificationAbInitio.with_settings(settings)
+    method.reconstruct(dataset.particles.without_poses(), dataset.queries)
+    assert most == [1, 1, 1, 1]
 
 
 @pytest.mark.slow

@@ -121,6 +121,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         for start in range(self.settings.n_starts):
             ascent = Ascent(particles, self.settings, context, start, self.given)
             outcome, convergence = self._run_start(ascent, kept, context, start)
+            del ascent.passes  # frees its images for those of the next start, or of the back-projection
             likelihoods.append(outcome.likelihood)
             if best is None or outcome.likelihood > best[0].likelihood:
                 best = outcome, convergence, ascent
