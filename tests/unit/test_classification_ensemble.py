@@ -187,6 +187,11 @@ def test_one_shot_classification_makes_as_many_visits(particles) -> None:
 def test_methods_and_settings_that_do_not_suit_are_refused(particles, monkeypatch) -> None:
     with pytest.raises(ValueError, match="200 classes were requested of jobs of 160 particles"):
         make(n_classes=(200,)).reconstruct(particles, np.arange(3))
+    with pytest.raises(
+        ValueError, match="comparing trees of jobs, and n_trees is 1: set it higher, or give n_species"
+    ):
+        make(n_trees=1).reconstruct(particles, np.arange(3))
+    assert StandIn.calls == []
     with pytest.raises(ValueError, match="or job_particles higher"):
         make(n_classes=(20,), job_particles=10).reconstruct(particles, np.arange(3))
     with pytest.raises(ValueError, match="no preset 'quick'"):
