@@ -215,6 +215,16 @@ def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
     assert entry["objective"] == pytest.approx(entry_of_all["objective"], rel=0.25)
 
 
+def test_a_mini_batch_that_spans_two_rounds_stands_for_all_particles(toy):
+    """It holds fewer particles than others, since the two rounds have some in common."""
+    settings = _change(batch_per_class=50, online_epochs=2, full_passes=1, posterior_threshold=0.0)
+    run = Classification(toy.particles, settings, RunContext(), toy.truth.states)
+    assert run.looks[2].size == 150  # particles 300 to 450 of an endless sequence of 360
+    state, entry = run._iterate(run.start(), 2, [])
+    assert 100 < entry["particles"] < 150
+    assert state.members.held.sum() == pytest.approx(360, rel=1e-4)
+
+
 def test_a_checkpoint_of_another_call_is_refused(toy, tmp_path):
     short = _change(n_iterations=1)
     context = RunContext(checkpoint=tmp_path)

@@ -1,5 +1,6 @@
 """3D classification ab initio: schedule, posterior, constraints, and what it finds on toys."""
 
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -16,13 +17,14 @@ from cryobench.methods.classification_ab_initio import (
     ClassificationAbInitioSettings,
     classification,
 )
+from cryobench.methods.classification_ab_initio import ascent as ascent_module
 from cryobench.methods.classification_ab_initio.ascent import Ascended, Ascent
 from cryobench.methods.classification_ab_initio.expectation import Model, Question, expect
 from cryobench.methods.classification_ab_initio.settings import plan_ascent
 from cryobench.methods.classification_ab_initio.splits import Census
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.metrics.poses.errors import pose_error
-from cryobench.reconstruction.engine import RunContext
+from cryobench.reconstruction.engine import Passes, RunContext
 from cryobench.reconstruction.images import ImageSpectra
 from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, random_rotations
 from cryobench.volumes.mask import make_largest_sphere
@@ -180,6 +182,15 @@ def test_a_step_compares_up_to_its_radius_also_beyond_that_of_a_search() -> None
         state = result.state
 
 
+def test_a_mini_batch_that_spans_two_rounds_is_averaged_over_its_images() -> None:
+    """It holds fewer images than others, since the two rounds have some in common."""
+    method = _quick(initial_batch=40, healpix_nside=1, initial_iterations=3)
+    ascent = Ascent(toy_dataset(n=60).particles.without_poses(), method.settings, RunContext())
+    entry = ascent.step(ascent.start(), 1, []).entries[0]  # images 40 to 80 of an endless sequence of 60
+    assert entry["images"] < 40
+    assert entry["largest class"] == pytest.approx(1)
+
+
 def test_a_step_leaves_the_true_volume_where_it_is() -> None:
     """Slices of an off-centre Gaussian, exact in closed form, have no gradient there: only gridding errs."""
     size, width, centre, n = 24, 1.5, torch.tensor([5.0, -4.0, 3.0]), 600
@@ -253,6 +264,33 @@ def test_poses_of_one_state_are_found_from_nothing(one_state) -> None:
     assert log[-1]["objective"] > log[5]["objective"] + 10
 
 
+def test_classes_of_a_point_group_have_its_symmetry() -> None:
+    """The search compares one asymmetric unit: without their equivalents, images would leave most views empty."""
+    dataset = toy_dataset(n=40)
+    settings = {**ClassificationAbInitio.small, "initial_iterations": 2, "radius_step": 5.0, "symmetry": "D2"}
+    found = ClassificationAbInitio.with_settings(settings).reconstruct(
+        dataset.particles.without_poses(), dataset.queries
+    )
+    for volume in found.model["volumes"]:
+        for axes in ((0, 1), (0, 2), (1, 2)):
+            turned = np.roll(np.flip(volume, axes), (1, 1), axes)
+            assert np.corrcoef(volume.ravel(), turned.ravel())[0, 1] > 0.999
+
+
+def test_a_symmetric_particle_enters_the_sums_at_all_equivalent_orientations(states) -> None:
+    dataset, volumes = states
+    asymmetric = SearchPlan((6,), ShiftGrid(1.5, 3), OrientationGrid(1, 6))
+    for plan in (asymmetric, SearchPlan((6, 6), asymmetric.shifts, OrientationGrid(1, 6))):
+        symmetric = replace(plan, orientations=replace(plan.orientations, symmetry="C2"))
+        sums = [_ask(dataset, volumes, each, threshold=0.0)[1][0]["volumes"] for each in (plan, symmetric)]
+        weights = [each.totals_of(0)[1] for each in sums]
+        # Half a turn about z is kz → kz, ky → −ky, kx → −kx, which is the Friedel mate of −kz.
+        turned = weights[1].values.flip(0)
+        torch.testing.assert_close(turned, weights[1].values, rtol=1e-3, atol=1e-3 * float(turned.max()))
+        assert float(weights[1].values.sum()) > 0
+        assert not torch.allclose(weights[0].values.flip(0), weights[0].values, rtol=1e-2)
+
+
 def test_what_it_cannot_use_is_refused() -> None:
     dataset = toy_dataset(n=30)
     particles = dataset.particles.without_poses()
@@ -283,6 +321,27 @@ def test_the_last_pass_is_the_same_in_parts(states, monkeypatch: pytest.MonkeyPa
     np.testing.assert_allclose(parts.rotations, whole.rotations, atol=1e-6)
     np.testing.assert_allclose(parts.shifts, whole.shifts, atol=1e-6)
     assert len(np.unique(whole.rotations, axis=0)) > 10
+
+
+def test_images_are_in_memory_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each start, and the back-projection, may fill the budget."""
+    alive: weakref.WeakSet[Passes] = weakref.WeakSet()
+    most = []
+
+    class Watched(Passes):
+        def __init__(self, *args: object, **options: object) -> None:
+            alive.add(self)
+            most.append(len(alive))
+            super().__init__(*args, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(classification, "Passes", Watched)
+    monkeypatch.setattr(ascent_module, "Passes", Watched)
+    dataset = toy_dataset(n=30)
+    settings = {**ClassificationAbInitio.small, "n_starts": 3, "initial_iterations": 1, "radius_step": 9.0}
+    settings |= {"initial_batch": 20, "final_batch": 20}
+    method = ClassificationAbInitio.with_settings(settings)
+    method.reconstruct(dataset.particles.without_poses(), dataset.queries)
+    assert most == [1, 1, 1, 1]
 
 
 @pytest.mark.slow

@@ -184,9 +184,35 @@ def test_one_shot_classification_makes_as_many_visits(particles) -> None:
     assert "adjusted Rand index between the two 1.00" in said
 
 
+def test_the_refinement_starts_from_volumes_of_the_point_group_of_the_jobs(monkeypatch) -> None:
+    """A job places all images in one asymmetric unit: without their equivalents most views would be empty."""
+    begun: list[np.ndarray] = []
+
+    def start_from(self, volumes, n_iterations):  # pyright: ignore
+        begun.append(volumes)
+        raise InterruptedError("enough")
+
+    monkeypatch.setattr(ClassificationAbInitio, "start_from", start_from)
+    small = ClassificationEnsemble.small
+    settings = {**small, "n_species": 1, "job_settings": {**small["job_settings"], "symmetry": "C2"}}
+    dataset = toy_dataset(size=16, n=40)
+    with pytest.raises(InterruptedError):
+        ClassificationEnsemble.with_settings(settings).reconstruct(
+            dataset.particles.without_poses(), np.zeros(1, int)
+        )
+    (volume,) = begun[0]
+    turned = np.roll(np.flip(volume, (1, 2)), (1, 1), (1, 2))
+    assert np.corrcoef(volume.ravel(), turned.ravel())[0, 1] > 0.999
+
+
 def test_methods_and_settings_that_do_not_suit_are_refused(particles, monkeypatch) -> None:
     with pytest.raises(ValueError, match="200 classes were requested of jobs of 160 particles"):
         make(n_classes=(200,)).reconstruct(particles, np.arange(3))
+    with pytest.raises(
+        ValueError, match="comparing trees of jobs, and n_trees is 1: set it higher, or give n_species"
+    ):
+        make(n_trees=1).reconstruct(particles, np.arange(3))
+    assert StandIn.calls == []
     with pytest.raises(ValueError, match="or job_particles higher"):
         make(n_classes=(20,), job_particles=10).reconstruct(particles, np.arange(3))
     with pytest.raises(ValueError, match="no preset 'quick'"):

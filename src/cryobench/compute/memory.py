@@ -64,6 +64,7 @@ def reserve(
     items: str,
     setting: str | None,
     advice: str = "",
+    n_workers: int = 1,
 ) -> float:
     """Bytes of a budget that are left after ``count`` items.
 
@@ -77,6 +78,8 @@ def reserve(
         Setting of their number, as the user types it: "n_classes"; None if the data determine it.
     advice
         Further ways out, as a sentence.
+    n_workers
+        Number of processes that each take that much, where ``budget`` is that of one of them.
 
     Raises
     ------
@@ -93,9 +96,10 @@ def reserve(
     fitting = "not even one would fit"
     if low > 0:
         fitting = f"{low} would fit" if setting is None else f"{setting}={low} would fit"
+    whose = f" of each of {n_workers} workers" if n_workers > 1 else ""
     raise MemoryShortage(
-        f"{count} {items} take {format_bytes(wanted)}, and the budget is {format_bytes(budget)}: {fitting}. Or give "
-        f"--memory {_round_up(wanted)}, if the machine has it.{' ' + advice if advice else ''}"
+        f"{count} {items} take {format_bytes(wanted)}, and the budget{whose} is {format_bytes(budget)}: {fitting}. "
+        f"Or give --memory {_round_up(wanted * n_workers)}, if the machine has it.{' ' + advice if advice else ''}"
     )
 
 

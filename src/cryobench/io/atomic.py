@@ -1,6 +1,6 @@
 """Files and folders that appear complete or not at all, and the JSON files of the package.
 
-Content is written to a hidden sibling (``.NAME.PID-TOKEN.part``), flushed to disk, and then renamed to
+Content is written to a hidden sibling (``.NAME.PID-PROCESS-TOKEN.part``), flushed to disk, and then renamed to
 its final name: the name always refers to finished content. If writing fails for any reason, an interrupt
 included, the sibling is removed. Only a killed process leaves one: ``remove_partial_files``.
 """
@@ -26,6 +26,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """System errors that mean a full disk or quota."""
 PARTIAL = ".part"
 """Suffix of the hidden names of unfinished files; see ``remove_partial_files``."""
+_PROCESS = secrets.token_hex(4)
+"""Distinguishes this process from an earlier one of the same number, as in containers, where all have few."""
 
 
 class DiskFull(CryobenchError, OSError):
@@ -124,7 +126,7 @@ def remove_partial_files(folder: Path) -> None:
 
     Files being written by this process are kept: a separate thread writes the cost of a run.
     """
-    own = f".{os.getpid()}-"
+    own = f".{os.getpid()}-{_PROCESS}-"
     for partial in list(Path(folder).rglob(f".*{PARTIAL}")):
         if own in partial.name:
             continue
@@ -215,7 +217,7 @@ def _plain(value: Any) -> Any:
 
 
 def _partial_name(path: Path) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{PARTIAL}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{_PROCESS}-{secrets.token_hex(4)}{PARTIAL}")
 
 
 def _check_file_fits(path: Path, bytes_needed: int) -> None:

@@ -127,6 +127,7 @@ class BackprojectingControl(Control):
             1,
             items=f"volume of {particles.box_size} px",
             setting="box",
+            n_workers=context.compute.n_workers,
         )
         at_once = int(left / 2 // each) + 1
         passes: Passes | None = None

@@ -6,6 +6,10 @@ import pytest
 from cryobench.compute import Compute, MemoryShortage, format_bytes, open_compute, parse_memory
 from cryobench.compute import memory as memory_module
 from cryobench.compute.memory import default_budget, reserve, usable_memory
+from cryobench.methods.classification_3d.iterations import Classification
+from cryobench.methods.classification_3d.settings import Classification3DSettings
+from cryobench.reconstruction.engine import RunContext
+from toy import toy_dataset
 
 
 @pytest.mark.parametrize(
@@ -75,6 +79,25 @@ def test_the_amount_that_is_advised_would_do():
             reserve(budget, needed, fitting + 1, items="classes", setting="n_classes")
         advised = parse_memory(words[words.index("--memory") + 1].rstrip(","))
         reserve(advised, needed, count, items="classes", setting="n_classes")
+
+
+def test_the_amount_advised_is_that_of_all_workers():
+    """``--memory`` is divided among the workers, so each needs its part of what is advised."""
+    compute = Compute(memory=2_000_000_000, workers=[None] * 4)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(MemoryShortage) as raised:
+        reserve(
+            compute.memory_per_worker, needed, 1, items="classes", setting="n_classes", n_workers=compute.n_workers
+        )
+    assert "take 1.5 GB, and the budget of each of 4 workers is 500 MB: not even one" in str(raised.value)
+    words = str(raised.value).split()
+    advised = Compute(memory=parse_memory(words[words.index("--memory") + 1].rstrip(",")), workers=compute.workers)
+    reserve(advised.memory_per_worker, needed, 1, items="classes", setting="n_classes")
+
+
+def test_a_method_says_whose_budget_does_not_hold_its_classes():
+    compute = Compute(memory=4_000_000, workers=[None] * 4)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(MemoryShortage, match="of each of 4 workers is 1 MB"):
+        Classification(toy_dataset(n=20).particles, Classification3DSettings(), RunContext(compute=compute))
 
 
 def test_not_even_one_is_said():

@@ -37,6 +37,14 @@ def make_fit(parts, steps, *, still=False):
     return MapFit(passes, imaging, consensus, halves, latents, steps)
 
 
+def test_the_flow_stays_on_its_device_when_images_are_on_another(parts):
+    """Findings of the motion are computed with it on the CPU, after maps were fitted on a GPU."""
+    _, consensus, _, voxels, mesh, flow, _ = parts
+    elsewhere = [torch.empty(3, *shape, device="meta") for shape in ((3, 3), (2,))]
+    assert make_imaging(voxels, mesh, flow, consensus).positions(*elsewhere).device.type == "meta"
+    assert {each.device.type for each in flow.parameters()} == {"cpu"}
+
+
 def test_hessian_is_symmetric_and_the_halves_do_not_mix(parts):
     fit, generator = make_fit(parts, 1), np.random.default_rng(1)
     one, other = (torch.from_numpy(generator.standard_normal((2, len(parts[3])))).float() for _ in range(2))

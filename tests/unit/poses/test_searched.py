@@ -132,6 +132,15 @@ def test_cryodrgn2_searches_in_the_first_of_every_so_many_epochs(monkeypatch: py
     assert epochs.tolist() == [0, 0, 3, 3, 6, 6]
 
 
+@pytest.mark.parametrize("setting", ["batch_size", "search_batch_size", "pretraining_batch_size"])
+def test_the_batches_that_are_larger_than_the_data_set_are_named(setting) -> None:
+    dataset = toy_dataset(size=16, n=20)
+    kind = get_method("cryodrgn-ai")
+    sizes = {"batch_size": 10, "search_batch_size": 10, "pretraining_batch_size": 10, setting: 21}
+    with pytest.raises(ValueError, match=rf"21 images and there are 20: set {setting} to at most 20"):
+        kind.with_settings({**kind.small, **sizes}).reconstruct(dataset.particles, dataset.queries)
+
+
 @pytest.mark.parametrize("losses", [(1.0, 3.0, 2.0), (3.0, 1.0, 2.0), (3.0, 2.0, 1.0)])
 def test_of_three_starts_the_lowest_loss_is_kept_whenever_it_comes(losses, monkeypatch: pytest.MonkeyPatch) -> None:
     ends = iter(losses)

@@ -219,5 +219,9 @@ def test_bad_input_is_named():
         Recovar(RecovarSettings(**{**QUICK, "min_particles": 100})).reconstruct(
             dataset.particles, dataset.queries[:1]
         )
+    nine = {**QUICK, "n_components": 20, "dimensions": (1, 9), "latent_dimension": 9}
+    for few, number in (({"column_radius": 0.5}, 0), ({"n_columns": 4}, 4)):
+        with pytest.raises(ValueError, match=rf"there are {number} covariance columns .* have no 9 dimensions"):
+            Recovar(RecovarSettings(**{**nine, **few})).reconstruct(dataset.particles, dataset.queries[:1])
     with pytest.raises(ValueError, match="two half-sets need at least two particles"):
         method.reconstruct(dataset.particles.select(np.array([0])), np.array([0]))

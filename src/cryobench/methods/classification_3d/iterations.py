@@ -103,6 +103,7 @@ class Classification(Iteration[Progression]):
             n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",
+            n_workers=compute.n_workers,
         )
         keep = left * compute.n_workers
         self.passes = Passes(particles, compute, radius=disc.radius, keep_bytes=keep, progress=context.progress)
@@ -138,13 +139,14 @@ class Classification(Iteration[Progression]):
         settings, n, look, reach = self.settings, len(self.passes), self.looks[done], self._reach(done + 1)
         former = state.members
         chosen = np.ones(n, dtype=bool) if look.size == n else draw_stretch(n, done * look.size, look.size, self.seed)
+        size = int(chosen.sum())  # a particle that two rounds have in common counts once
         found = compare(self.passes, state.model, former, settings, radius=look.radius, reach=reach, chosen=chosen)
         posteriors = np.where(chosen[:, None], found.posteriors, former.posteriors)
         changed = float((posteriors.argmax(axis=1) != former.posteriors.argmax(axis=1))[chosen].mean())
         members = Memberships.from_posteriors(posteriors, found.scales / np.float32(found.scales.mean()))
         sums = found.sums
         if state.numerator is not None and state.weight is not None:
-            rate, gain = settings.learning_rate, settings.learning_rate * n / look.size
+            rate, gain = settings.learning_rate, settings.learning_rate * n / size
             for new, old in zip(sums.sums, (state.numerator, state.weight), strict=True):
                 new.mul_(gain).add_(old, alpha=1 - rate)
             held = (1 - rate) * former.held + gain * found.posteriors
@@ -161,9 +163,9 @@ class Classification(Iteration[Progression]):
         entry = {
             "iteration": done + 1,
             "radius": look.radius,
-            "particles": look.size,
-            "objective": found.objective * n / look.size,
-            "log-likelihood": round(found.objective * n / look.size, 1),
+            "particles": size,
+            "objective": found.objective * n / size,
+            "log-likelihood": round(found.objective * n / size, 1),
             "changed": round(changed, 5),
             "reseeded": reseeded,
             "populations": [round(float(value), 5) for value in model.populations],

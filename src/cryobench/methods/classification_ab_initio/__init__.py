@@ -14,7 +14,8 @@ after which each volume is constrained: no density below the solvent or outside 
 centre. The radius is 35 Å for 200 iterations, grows by 0.04 per iteration to 12 Å, and stays there for 300 more. The
 initial noise is set so that 1.1 % of all poses are significant. At the end, every particle is assigned its most
 probable class and its best pose in that class, and classes are back-projected. One class is homogeneous ab initio
-reconstruction.
+reconstruction. With a point group (``symmetry``) orientations are those of one asymmetric unit, and A* adds an image
+at all equivalent ones.
 Source: Punjani, Rubinstein, Fleet & Brubaker, Nature Methods 14 (2017) 290, doi:10.1038/nmeth.4169; parameters of
 cryoSPARC's ab initio job, which CryoBench ran (arXiv:2408.05526). The program is closed: everything except the
 parameters is ours.

@@ -132,6 +132,7 @@ class Ascent(Iteration[Ascended]):
             settings.n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",
+            n_workers=compute.n_workers,
         )
         self.passes = Passes(
             particles,
@@ -179,6 +180,7 @@ class Ascent(Iteration[Ascended]):
         """One mini-batch."""
         look = self.looks[done]
         chosen = self._draw(look.first, look.size)
+        look = replace(look, size=int(chosen.sum()))  # an image that two rounds have in common counts once
         fine = self._given is not None or done >= self.settings.initial_iterations
         question = Question(self.plan(look.radius, fine=fine), look.similarity, self.settings.posterior_threshold)
         model = Model(state.volumes, state.noise)

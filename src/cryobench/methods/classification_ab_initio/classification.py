@@ -24,6 +24,7 @@ from cryobench.reconstruction.statistics import (
     split_halves,
     sum_classes,
 )
+from cryobench.rotations import point_group
 
 _AT_ONCE = 1024
 """Images per part of the last pass; finished parts are kept in the checkpoint."""
@@ -120,6 +121,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         for start in range(self.settings.n_starts):
             ascent = Ascent(particles, self.settings, context, start, self.given)
             outcome, convergence = self._run_start(ascent, kept, context, start)
+            del ascent.passes  # frees its images for those of the next start, or of the back-projection
             likelihoods.append(outcome.likelihood)
             if best is None or outcome.likelihood > best[0].likelihood:
                 best = outcome, convergence, ascent
@@ -180,17 +182,20 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         noise = outcome.noise.copy()
         noise[0] = passes.mean_power[0]
         solve = partial(solve_volumes, mask=ascent.sphere)
-        volumes = solve(sum_classes(passes, members, noise))[0].cpu().numpy()
-        fsc, notes = compare_halves(passes, members, noise, half_sets, solve)
+        symmetry = self.settings.symmetry
+        volumes = solve(sum_classes(passes, members, noise, symmetry=symmetry))[0].cpu().numpy()
+        fsc, notes = compare_halves(passes, members, noise, half_sets, solve, symmetry=symmetry)
         populations = outcome.posteriors.mean(0)
         length = particles.box_size * particles.pixel_size
         resolutions = np.array([find_resolution(curve, length) for curve in fsc])
         plan = ascent.plan(ascent.looks[-1].radius)
+        group = point_group(symmetry)
+        views = (outcome.rotations[:, None] @ group).reshape(-1, 3, 3)
         notes = [
             *ascent.notes,
             *notes,
             *judge_shifts(outcome.shifts, plan.shifts, particles.pixel_size, "shift_range"),
-            *judge_views(outcome.rotations, classes, ascent.looks[-1].radius),
+            *judge_views(views, np.repeat(classes, len(group)), ascent.looks[-1].radius),
             *judge_classes(outcome.missed),
         ]
         if self.settings.n_classes > 1:

@@ -20,6 +20,7 @@ from cryobench.methods.classification_ab_initio.splits import measure_missed
 from cryobench.reconstruction.engine import Rows, Sums
 from cryobench.reconstruction.images import ImageSpectra, Spectra
 from cryobench.reconstruction.poses import GridSlices, Leaves, Matched, PoseSearch, SearchPlan
+from cryobench.rotations import point_group
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class _Expectation:
         self._source = GridSlices(volumes, disc)
         # The zero frequency contains the background of the images: it is not compared.
         self._noise = model.noise[: self._radius + 1]
+        self._group = torch.tensor(point_group(plan.orientations.symmetry), dtype=torch.float32, device=self._device)
         compared = np.full(disc.radius + 1, np.inf)
         compared[1 : self._radius + 1] = self._noise[1:]
         self._search = PoseSearch(plan, disc, compared)
@@ -234,12 +236,17 @@ class _Expectation:
         classes: Int[np.ndarray, " n"],
         slices: Complex[Tensor, "n p"],
     ) -> None:
-        """Add averages of 2 w c y / σ², weights of w c² / σ², and their residuals from the model."""
+        """Add averages of 2 w c y / σ², weights of w c² / σ², and their residuals from the model.
+
+        An image of a symmetric particle is equally divided among its equivalent orientations.
+        """
         disc = self._disc
         weights = torch.from_numpy(disc.weights[: self._count]).to(self._device)
         numerator, weight = averages / (2 * weights), squared / weights
-        one_hot = torch.from_numpy(np.eye(self._n_classes, dtype=np.float32)[classes])
-        self._sums.add(disc.unpack(numerator), disc.unpack(weight), rotations, class_weights=one_hot.to(self._device))
+        one_hot = np.eye(self._n_classes, dtype=np.float32)[classes] / len(self._group)
+        slices_of = disc.unpack(numerator), disc.unpack(weight)
+        for turn in self._group:
+            self._sums.add(*slices_of, rotations @ turn, class_weights=torch.from_numpy(one_hot).to(self._device))
         change = slices.abs().square() * weight - 2 * (slices.conj() * numerator).real
         shells = disc.sum_shells(change).sum(0).cpu().numpy()
         self._residual += shells[: self._radius + 1] * self._noise

@@ -95,6 +95,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
             min(len(particles), settings.linkage_particles),
             items="particles in the tree of co-assignments",
             setting="linkage_particles",
+            n_workers=context.compute.n_workers,
         )
         kept = context.open_checkpoint(particles, {"method": self.name, **settings.model_dump(mode="json")})
         finished = run_trees(settings, particles, kept, context)
@@ -102,9 +103,10 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         merged = merge_jobs(labels, trees, settings.merging(), context.seed)
 
         method = self._base(particles, merged.n_species)
+        species = merged.species, merged.n_species
+        symmetry = getattr(method.settings, "symmetry", "C1")
         starts = kept.take(
-            "starts",
-            lambda: {"volumes": make_starts(particles, finished, merged.species, merged.n_species, context)},
+            "starts", lambda: {"volumes": make_starts(particles, finished, *species, context, symmetry)}
         )
         refining = method.start_from(starts["volumes"], settings.refinement_iterations)
         found = refining.reconstruct(particles, queries, context.with_checkpoint("refinement"))

@@ -36,8 +36,9 @@ def make_starts(
     species: Int[np.ndarray, "n"],
     n_species: int,
     context: RunContext,
+    symmetry: str = "C1",
 ) -> Float[np.ndarray, "k z y x"]:
-    """Volumes of all species, each in the frame of the class that shows it best."""
+    """Volumes of all species, each in the frame of the class that shows it best, of the point group of the jobs."""
     indices, rotations, shifts, numbers = [], [], [], []
     for number, (index, which) in enumerate(choose_classes(finished, species, n_species)):
         job, labels = finished.jobs[index], finished.labels[index]
@@ -58,5 +59,5 @@ def make_starts(
     passes = Passes(posed, compute, radius=disc.radius, keep_bytes=compute.memory / 2, progress=context.progress)
     members = np.eye(n_species, dtype=np.float32)[np.concatenate(numbers)]
     sphere = find_masks(particles)[0]
-    sums = sum_classes(passes, members, passes.mean_power)
+    sums = sum_classes(passes, members, passes.mean_power, symmetry=symmetry)
     return solve_volumes(sums, mask=sphere.to(compute.device))[0].cpu().numpy()

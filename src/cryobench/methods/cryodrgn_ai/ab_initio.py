@@ -17,6 +17,9 @@ from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import NetworkImages, open_images
 from cryobench.reconstruction.poses import PoseTable, search_bytes, train_starts
 
+_BATCHES = ("batch_size", "search_batch_size", "pretraining_batch_size")
+"""Settings of the images in a batch of each phase."""
+
 
 class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
     """Network over frequencies with tables of latents and poses: by search, then gradients (cryoDRGN-AI)."""
@@ -79,12 +82,15 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
             If the loss is not finite.
         """
         settings, particles = self.settings, particles.without_poses()
+        sizes = {name: getattr(settings, name) for name in _BATCHES}
+        largest = max(sizes, key=lambda name: sizes[name])
         images = open_images(
             particles,
             context,
             make_network(settings, particles.box_size, context.seed),
-            max(settings.batch_size, settings.search_batch_size, settings.pretraining_batch_size),
+            sizes[largest],
             scaled_by="all",
+            setting=largest,
             n_others=len(particles) * (settings.z_dim + PoseTable.WIDTH),
             beside=search_bytes(settings, particles.box_size),
         )

@@ -8,6 +8,7 @@ Preconditioned by the weight of the images in each shell of the volume, n ⟨C²
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -119,7 +120,8 @@ class MapFit(Iteration[MapState]):
 def make_imaging(voxels: BoundVoxels, mesh: Mesh, flow: FlowNetwork | None, consensus: Consensus) -> Imaging:
     """Imaging in the map's box, up to the last whole shell."""
     band = make_band(voxels.box_size, len(consensus.noise) - 1, consensus.noise)
-    return Imaging(voxels, mesh, flow, band)
+    # A copy, as the network follows the images to their device.
+    return Imaging(voxels, mesh, deepcopy(flow), band)
 
 
 def _precondition(box_size: int, consensus: Consensus, device: str) -> Float[Tensor, "z y h"]:

@@ -82,6 +82,7 @@ def reserve_memory(particles: Particles, training_box: int, settings: Flex3DSett
         items=f"images of {training_box} px in a batch, with maps of {size} px,",
         setting="batch_size",
         advice="A smaller box needs less.",
+        n_workers=compute.n_workers,
     )
 
 

@@ -181,6 +181,7 @@ class OpusDsd(Method[OpusDsdSettings]):
             items=f"images in a batch, {settings.at_once} decoded at once to {sizes.template} voxels a side,",
             setting="batch_size",
             advice="A smaller at_once, template_size or decoder_width needs less.",
+            n_workers=compute.n_workers,
         )
 
     def _decoded_bytes(self, sizes: GridSizes) -> float:

@@ -102,14 +102,23 @@ class ModelEstimate:
         self, mean_ft: FourierVolume, window: Float[Tensor, "z y x"] | None, noise: Float[np.ndarray, "s"]
     ) -> Int[np.ndarray, "c 3"]:
         variance, weight = estimate_variance(self.passes, mean_ft, window, noise, self.halves)
-        return choose_columns(
+        size, radius = self.passes.disc.box_size, min(self.settings.column_radius, self.passes.disc.radius - 1)
+        chosen = choose_columns(
             variance,
             weight,
-            GridLayout(self.passes.disc.box_size, 1, "trilinear"),
+            GridLayout(size, 1, "trilinear"),
             n_columns=self.settings.n_columns,
-            radius=min(self.settings.column_radius, self.passes.disc.radius - 1),
+            radius=radius,
             exclusion=self.settings.column_exclusion,
         )
+        largest = max(self.settings.dimensions)
+        if 2 * len(chosen) < largest:
+            raise ValueError(
+                f"there are {len(chosen)} covariance columns within {radius:g} index units of a box of {size} px, "
+                f"whose {2 * len(chosen)} volumes have no {largest} dimensions: raise n_columns or "
+                "column_radius, lower column_exclusion, or give smaller dimensions."
+            )
+        return chosen
 
     def _find_columns(
         self,

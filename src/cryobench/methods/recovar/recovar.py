@@ -67,8 +67,8 @@ class Recovar(Method[RecovarSettings]):
         Raises
         ------
         ValueError
-            If latent dimensions exceed particles or components, all particles are equal, or a half-set is too small
-            for ``min_particles``.
+            If latent dimensions exceed particles, components or columns, all particles are equal, or a half-set is
+            too small for ``min_particles``.
         MemoryShortage
             If the requested sizes do not fit in the budget.
         FormatError

@@ -107,5 +107,6 @@ def reserve_components(particles: Particles, n_components: int, box_size: int, c
         items=f"components in a box of {box_size} px",
         setting="n_components",
         advice="A coarser filter_resolution also needs less.",
+        n_workers=compute.n_workers,
     )
     return left * compute.n_workers

@@ -105,6 +105,8 @@ class Minibatches:
 def draw_stretch(n: int, first: int, count: int, seed: int, *, name: str = "mini-batches") -> Bool[np.ndarray, "n"]:
     """Which of n particles (n,) are in a range of an endless sequence that visits all in every round.
 
+    Fewer than ``count`` where the range spans two rounds that have some in common.
+
     Parameters
     ----------
     first, count

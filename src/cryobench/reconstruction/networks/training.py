@@ -263,6 +263,7 @@ def open_images(
     batch_size: int,
     *,
     scaled_by: Literal["sample", "all"],
+    setting: str = "batch_size",
     n_others: int = 0,
     beside: float = 0,
 ) -> NetworkImages:
@@ -270,6 +271,8 @@ def open_images(
 
     Parameters
     ----------
+    batch_size, setting
+        Images of the largest batch, and the setting that says so.
     n_others
         Numbers trained in addition to the network: another network's weights, a table.
     beside
@@ -282,7 +285,7 @@ def open_images(
     MemoryShortage
         If training does not fit in the budget.
     """
-    check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers)
+    check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers, setting)
     n_trained = n_others + sum(each.numel() for each in network.parameters())
     size = particles.box_size
     left = reserve(
@@ -290,8 +293,9 @@ def open_images(
         lambda count: beside + TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
-        setting="batch_size",
+        setting=setting,
         advice="Narrower networks or a smaller box need less.",
+        n_workers=context.compute.n_workers,
     )
     return NetworkImages(
         particles,
@@ -307,14 +311,14 @@ TRAINED_BYTES = 20
 """Bytes of a trained number: itself, its gradient, two moments, and itself in the precision of products."""
 
 
-def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int) -> None:
+def check_sizes(n: int, batch_size: int, z_dim: int, n_workers: int, setting: str = "batch_size") -> None:
     """ValueError if a batch exceeds the images or is smaller than the workers, or ``z_dim`` is not below ``n``."""
     if n < batch_size:
-        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set batch_size to at most {n}.")
+        raise ValueError(f"a batch holds {batch_size} images and there are {n}: set {setting} to at most {n}.")
     if z_dim >= n:
         raise ValueError(f"a latent of {z_dim} dimensions cannot be found from {n} images: set z_dim lower.")
     if n_workers > batch_size:
         raise ValueError(
             f"{n_workers} workers cannot divide a batch of {batch_size} images: give --workers {batch_size} at most, "
-            "or a larger batch_size."
+            f"or a larger {setting}."
         )

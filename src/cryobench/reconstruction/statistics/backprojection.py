@@ -4,6 +4,7 @@ The spectrum of a box is sampled at the inverse of its length, whatever the numb
 box of 2 r + 4 voxels over the same length has the same entries as the full one, at a fraction of the work.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
@@ -20,6 +21,7 @@ from cryobench.imaging.layout import GridLayout
 from cryobench.reconstruction.engine.passes import Passes, Rows, Sums
 from cryobench.reconstruction.images import Posed, PosedSpectra
 from cryobench.reconstruction.statistics.priors import invert_weight
+from cryobench.rotations import point_group
 
 
 def small_box(box_size: int, radius: int) -> int:
@@ -111,6 +113,7 @@ def sum_classes(
     reach: int | None = None,
     threshold: float = 0.0,
     padding: int = 1,
+    symmetry: str = "C1",
 ) -> SliceAccumulator:
     """Sums Σ w_ik A*(C y / σ²) and Σ w_ik A*(C² / σ²) for K volumes, in one pass over the particles.
 
@@ -126,12 +129,14 @@ def sum_classes(
         (n,) mask of particles to include; None for all.
     reach, threshold, padding
         As ``ClassSums``.
+    symmetry
+        Point group of the volumes: each particle is added at all its equivalent orientations.
     """
     n = len(passes)
     scales = np.ones(n, dtype=np.float32) if scales is None else scales
     chosen = np.ones(n, dtype=bool) if chosen is None else chosen
     options = {"reach": reach, "threshold": threshold, "padding": padding}
-    return passes.run(_sum_classes, noise, options, own=(weights, scales, chosen))[0]["sums"]
+    return passes.run(_sum_classes, noise, options, symmetry, own=(weights, scales, chosen))[0]["sums"]
 
 
 def solve_volumes(
@@ -187,12 +192,16 @@ def _sum_classes(
     spectra: PosedSpectra,
     noise: Float[np.ndarray, "s"],
     options: dict,
+    symmetry: str,
     weights: Float[np.ndarray, "n k"],
     scales: Float[np.ndarray, "n"],
     chosen: Bool[np.ndarray, "n"],
 ) -> tuple[Sums, Rows]:
     sums = ClassSums(spectra, weights.shape[1], noise, **options)
+    group = torch.tensor(point_group(symmetry), dtype=torch.float32, device=spectra.device)
     for batch in spectra.batches(chosen):
-        own = torch.from_numpy(weights[batch.indices]).float()
-        sums.add(scale_batch(batch, scales), own.to(spectra.device))
+        own = torch.from_numpy(weights[batch.indices]).float().to(spectra.device)
+        scaled = scale_batch(batch, scales)
+        for turn in group:
+            sums.add(replace(scaled, rotations=scaled.rotations @ turn), own)
     return {"sums": sums.sums}, {}

@@ -21,6 +21,7 @@ def compare_halves(
     *,
     scales: Float[np.ndarray, "n"] | None = None,
     threshold: float = 0.0,
+    symmetry: str = "C1",
 ) -> tuple[Float[np.ndarray, "k f"], list[str]]:
     """FSC (k, s) of each class from two half-sets (n,) with posteriors (n, k), and notes for the user.
 
@@ -30,15 +31,15 @@ def compare_halves(
 
     Parameters
     ----------
-    noise, scales, threshold
+    noise, scales, threshold, symmetry
         As ``sum_classes``.
     solve
         Volumes from sums, as ``solve_volumes``.
     """
 
     def back_project(half: int) -> Float[Tensor, "k z y x"]:
-        chosen = half_sets == half
-        return solve(sum_classes(passes, posteriors, noise, scales=scales, chosen=chosen, threshold=threshold))[0]
+        options = {"scales": scales, "threshold": threshold, "symmetry": symmetry}
+        return solve(sum_classes(passes, posteriors, noise, chosen=half_sets == half, **options))[0]
 
     fsc = volume_fsc(back_project(0), back_project(1))
     counts = [posteriors[half_sets == half].sum(axis=0) for half in (0, 1)]
