@@ -202,6 +202,18 @@ def test_junk_and_gaps_are_left_out_and_particles_without_a_latent_are_at_the_me
     assert whole["distribution-error"].value == pytest.approx(0, abs=1e-6)
 
 
+def test_few_particles_with_a_latent_among_very_many_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cryobench.metrics.variables.distributions.MOST_PARTICLES", 100)
+    states = np.arange(1000) // 100
+    latents = np.full((1000, 1), np.nan)
+    latents[1::20] = states[1::20, None]  # none of every tenth particle
+    data = labelled_dataset(states, variables={"height": CollectiveVariable(states * 1.0, "Å")})
+    assert Distributions().explain_missing(embedded(latents), data) is None
+    scores = Distributions().measure(embedded(latents), data)
+    assert scores.context["n_particles"] == 140
+    assert np.isfinite(scores["distribution-error"].value)
+
+
 def test_why_it_is_not_measured(rng: np.random.Generator) -> None:
     metric = Distributions()
     states = np.repeat([0, 1], 30)

@@ -20,8 +20,8 @@ Each is the mean over the variables; a variable that does not vary is left out. 
 values of a coarse or noisy answer cluster together, which is what is scored; labels shuffled over particles cluster
 at the mean, less tightly for smaller classes (first score about 1 − 1/√size). Bins are of equal width
 but their edges are moved into gaps between true values, so that discrete
-states never lie on an edge. At most ``MOST_PARTICLES`` are used, evenly spaced. Values of particles are not
-computed again in each bootstrap resample.
+states never lie on an edge. At most ``MOST_PARTICLES`` are used, evenly spaced, and as many more as it takes to have
+``FEWEST`` with a class or latent. Values of particles are not computed again in each bootstrap resample.
 
 Source: earth mover's distance, ``metrics.variables.transport``; √n neighbours, Devroye, Györfi & Lugosi, A
 Probabilistic Theory of Pattern Recognition (1996), chapter 5. The protocol is ours.
@@ -97,7 +97,9 @@ class Distributions(Metric):
         truth, usable = self.require(reconstruction, dataset), _usable(reconstruction, dataset)
         variables = _varying(truth.variables, usable)
         has_place = _placed(reconstruction)[usable]
-        particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
+        particles = _spread(usable, MOST_PARTICLES)
+        if _placed(reconstruction)[particles].sum() < FEWEST:
+            particles = np.union1d(particles, _spread(usable[has_place], FEWEST))
         placed = _placed(reconstruction)[particles]
         if reconstruction.posteriors is not None:
             places = Neighbourhoods(np.argmax(reconstruction.posteriors[particles[placed]], axis=1))
@@ -134,6 +136,11 @@ class Distributions(Metric):
             "pseudo_count": PSEUDO_COUNT,
         }
         return Scores(scores, {"profiles": pd.concat(tables, ignore_index=True)}, context)
+
+
+def _spread(particles: Int[np.ndarray, "n"], most: int) -> Int[np.ndarray, "m"]:
+    """At most so many of the particles, evenly spaced."""
+    return particles[np.linspace(0, len(particles), min(len(particles), most), endpoint=False).astype(int)]
 
 
 def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray, "m"]:
