@@ -93,9 +93,7 @@ def _score(
 ) -> tuple[Reconstruction, Scores]:
     data = find_dataset(reconstruction, dataset)
     reconstruction = with_decoder(reconstruction, data.particles, context)
-    if str(how.mask) == "none":
-        data = replace(data, particles=replace(data.particles, mask=None))
-    mask = None if how.mask is None or str(how.mask) == "none" else _read_mask(Path(how.mask), data, context)
+    mask = _read_mask(how.mask, data, context)
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
     kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
@@ -103,7 +101,7 @@ def _score(
     if frame is None and compares_volumes(reconstruction, data) and any(reads(each, "volumes") for each in chosen):
         check_particles(reconstruction, data)
         check_grid(reconstruction, data, resample=how.resample)
-        check_mask(reconstruction, data, mask)
+        check_mask(reconstruction, data, None if isinstance(mask, str) else mask)
         frame = find_frame(reconstruction, data, how.align, progress=context.progress)
         if frame.mode != "none":
             key = _name_alignment(how, kept)
@@ -126,8 +124,15 @@ def _score(
     return reconstruction, replace(scores, context={**scores.context, "contents": kept.contents})
 
 
-def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
-    particles = dataset.particles
+def _read_mask(
+    given: Path | Literal["none"] | None, dataset: Dataset, context: RunContext
+) -> np.ndarray | Literal["none"] | None:
+    """The ``mask`` argument of ``metrics.score``."""
+    if given is None:
+        return None
+    if str(given) == "none":
+        return "none"
+    particles, path = dataset.particles, Path(given)
     mask = read_mask(path, particles.box_size, particles.pixel_size)
     open_question = judge_mask(mask, particles, dataset.truth, path, context.progress)
     if open_question is not None:

@@ -191,6 +191,24 @@ def test_an_alignment_is_found_once_kept_and_can_be_given(
     assert len(calls) == 3  # nor is anything that was found before taken, if all is to be fresh
 
 
+def test_volumes_are_aligned_in_the_data_sets_mask_whatever_scores_use(run: Path, monkeypatch) -> None:
+    masks = []
+
+    def align_all(volumes, references, *, mask, **_):
+        masks.append(mask)
+        return [Alignment(np.eye(3), np.zeros(3), False, 0.5, None, PIXEL_SIZE)]
+
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
+    unmasked = HowToScore(align="reconstruction", mask=Path("none"))
+    without = score_run(run, metrics=["per-image-fsc"], how=unmasked)[1]
+    score_run(run, metrics=["per-image-fsc"], how=replace(unmasked, mask=None, fresh=True))
+    first, second = masks
+    assert first is not None
+    np.testing.assert_array_equal(first, second)
+    assert "fsc-auc-masked" not in without.scores
+    assert without.context["mask_sha256"] is None
+
+
 def test_scores_of_the_layout_before_are_read(run: Path) -> None:
     scores = score_run(run, metrics=ASKED)[1]
     folder = run / "scores"
