@@ -12,6 +12,7 @@ from cryobench._progress import Named
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.folders.alignment_store import load_alignments, save_alignments
+from cryobench.io.lock import lock_folder
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 from cryobench.metrics.evaluate import check_grid, check_mask, compares_volumes, score
 from cryobench.metrics.metric import check_particles, reads
@@ -23,7 +24,7 @@ from cryobench.runs.kept_scores import KeptScores, still_hold
 from cryobench.runs.mask_check import judge_mask
 from cryobench.runs.open_run import open_run
 
-ALIGNMENT = "alignment.json"
+SCORES, ALIGNMENT = "scores", "alignment.json"
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,16 @@ def score_run(
     FormatError
         The run did not finish, or was made from another data set than the one found; a file is damaged; the mask is
         not a mask, or is off the molecule.
+    FolderBusy
+        Another process is scoring the run.
     ValueError
         As ``metrics.score``.
     """
     how, context, folder = how or HowToScore(), context or RunContext(), Path(folder)
     context = replace(context, progress=Named(context.progress, folder.resolve().name))
-    return _score(open_run(folder, dataset, context.progress), folder, metrics, dataset, how, context)
+    reconstruction = open_run(folder, dataset, context.progress)
+    with lock_folder(folder / SCORES, doing="score"):
+        return _score(reconstruction, folder, metrics, dataset, how, context)
 
 
 def _score(
@@ -105,7 +110,7 @@ def _score(
         frame = find_frame(reconstruction, data, how.align, progress=context.progress)
         if frame.mode != "none":
             key = _name_alignment(how, kept)
-            save_alignments(folder / "scores" / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
+            save_alignments(folder / SCORES / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
     kept.frame = frame = frame or Frame("none")
     scores = score(
         reconstruction,
@@ -149,7 +154,7 @@ def load_or_score(
     reconstruction = open_run(folder, dataset, context.progress)
     if reconstruction.record.status == "failed":
         return reconstruction, Scores({})
-    if (Path(folder) / "scores" / "scores.json").exists():
+    if (Path(folder) / SCORES / "scores.json").exists():
         try:
             scores = load_scores(folder)
         except FormatError as error:
@@ -157,12 +162,13 @@ def load_or_score(
         if still_hold(scores, reconstruction):
             return reconstruction, scores
         context.progress.note("the run has changed since it was scored and is scored again.")
-    return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
+    with lock_folder(Path(folder) / SCORES, doing="score"):
+        return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:
     """Frame from the given alignments, or from earlier ones if still valid; else None."""
-    path = how.alignment or folder / "scores" / ALIGNMENT
+    path = how.alignment or folder / SCORES / ALIGNMENT
     if how.alignment is None and (how.fresh or not path.exists()):
         return None
     found, entries = load_alignments(path)

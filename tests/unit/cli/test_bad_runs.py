@@ -6,6 +6,8 @@ import pytest
 from typer.testing import CliRunner
 
 from cryobench.cli.main import app
+from cryobench.cli.many_runs import each_run
+from cryobench.io.lock import FolderBusy
 from stored import store_dataset
 from toy import toy_dataset
 
@@ -38,3 +40,14 @@ def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
     assert shown == [tmp_path / "good"]
     assert "not in the report" in found.output
     assert "bad" in found.output
+
+
+def test_a_run_in_use_stops_no_other() -> None:
+    def act(folder: Path) -> Path:
+        if folder.name == "busy":
+            raise FolderBusy("in use")
+        return folder
+
+    results, refused = each_run([Path("busy"), Path("free")], act)
+    assert results == {Path("free"): Path("free")}
+    assert [str(error) for error in refused] == ["in use"]

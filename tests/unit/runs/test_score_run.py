@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cryobench.io.formats.mrc import read_volume, write_volume
+from cryobench.io.lock import FolderBusy
 from cryobench.io.store import load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
@@ -207,6 +208,23 @@ def test_volumes_are_aligned_in_the_data_sets_mask_whatever_scores_use(run: Path
     np.testing.assert_array_equal(first, second)
     assert "fsc-auc-masked" not in without.scores
     assert without.context["mask_sha256"] is None
+
+
+def test_one_process_at_a_time_scores_a_run(run: Path, monkeypatch) -> None:
+    busy, original = [], Cost.measure
+
+    def measure(self, *arguments, **options):
+        # Another process, with another seed, would remove what this one has kept.
+        with pytest.raises(FolderBusy, match="cryobench score"):
+            score_run(run, metrics=["labels"], how=HowToScore(seed=3))
+        busy.append(True)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Cost, "measure", measure)
+    scores = score_run(run, metrics=["labels", "cost"])[1]
+    assert busy
+    assert values(load_scores(run)) == values(scores)
+    assert not (run / ".scores.lock").exists()
 
 
 def test_scores_of_the_layout_before_are_read(run: Path) -> None:
