@@ -186,7 +186,7 @@ def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, k
 
 def _name_alignment(how: HowToScore, kept: KeptScores) -> str:
     """Digest of the inputs of an alignment."""
-    return kept.name_content(("volumes", "poses"), {"align": how.align, "version": VERSION})
+    return kept.name_content(("volumes", "poses", "posteriors"), {"align": how.align, "version": VERSION})
 
 
 def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dataset:

@@ -161,6 +161,18 @@ def test_constant_volumes_stay_and_are_counted(toy: Dataset, monkeypatch) -> Non
         find_frame(empty, toy, "reconstruction")
 
 
+def test_a_query_particle_in_no_class_is_aligned_with_none(toy: Dataset, monkeypatch) -> None:
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [MOTION])
+    posteriors = np.eye(3)[toy.truth.states]
+    posteriors[toy.queries[1]] = np.nan
+    classified = reconstructed(toy, stack(toy), posteriors=posteriors)
+    frame = find_frame(classified, toy, "class")
+    assert [frame.of(item) is None for item in range(4)] == [False, True, False, False]
+    assert frame.describe()["n_left_in_place"] == 1
+    nobody = replace(classified, posteriors=np.full_like(posteriors, np.nan))
+    assert find_frame(nobody, toy, "class").mode == "none"
+
+
 def test_a_moved_volume_is_moved_once_for_all_that_are_equal(toy: Dataset, moved: Reconstruction) -> None:
     frame = find_frame(moved, toy, [MOTION.inverse()])
     framed = bring_into_frame(moved, toy, frame)

@@ -210,6 +210,26 @@ def test_volumes_are_aligned_in_the_data_sets_mask_whatever_scores_use(run: Path
     assert without.context["mask_sha256"] is None
 
 
+def test_classes_are_aligned_again_where_other_particles_are_in_them(run: Path, monkeypatch) -> None:
+    calls = []
+
+    def align_all(volumes, references, **_):
+        calls.append(len(volumes))
+        return [Alignment(np.eye(3), np.zeros(3), False, 0.5, None, PIXEL_SIZE)]
+
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
+    how = HowToScore(align="class")
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert sum(calls) == 5
+    assert len(calls) > 1
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert sum(calls) == 5
+    posteriors = np.load(run / "posteriors.npy")
+    np.save(run / "posteriors.npy", np.eye(3, dtype=np.float32)[np.zeros(len(posteriors), int)])
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert calls[-1] == 5
+
+
 def test_one_process_at_a_time_scores_a_run(run: Path, monkeypatch) -> None:
     busy, original = [], Cost.measure
 

@@ -15,7 +15,7 @@ and the volume with them, may have rotated slightly. Modes:
 particles came with, or those are in another frame than the truth, else "none" |
 
 Transforms are computed within the data set's own mask, also where scores use another. A volume without a transform
-(constant, or of a query particle of unknown state) is left unaligned under "volume", and counted.
+(constant, or of a query particle of unknown state or class) is left unaligned under "class" and "volume", and counted.
 
 Source: ``cryobench.volumes.alignment``; published protocol: Jeon et al., CryoBench, arXiv:2408.05526.
 """
@@ -194,14 +194,18 @@ def find_frame(
         raise ValueError(
             f"{reconstruction.name} has no classes to align: use --align reconstruction, or --align volume."
         )
-    classes = reconstruction.posteriors[reconstruction.queries].argmax(1)
+    posteriors = reconstruction.posteriors[reconstruction.queries]
     members: dict[int, list[int]] = {}
     for row in rows:
-        members.setdefault(int(classes[pairs.items[row]]), []).append(row)
-    found = _align_groups(pairs, members, options, progress)
+        probabilities = posteriors[pairs.items[row]]
+        if np.isfinite(probabilities).all():  # a particle that was left out is in no class
+            members.setdefault(int(probabilities.argmax()), []).append(row)
+    if not members:
+        return Frame("none", why="no query particle has a class")
     alignments: list[Alignment | None] = [None] * len(reconstruction.queries)
-    for row in rows:
-        alignments[int(pairs.items[row])] = found[int(classes[pairs.items[row]])]
+    for number, found in _align_groups(pairs, members, options, progress).items():
+        for row in members[number]:
+            alignments[int(pairs.items[row])] = found
     return Frame(mode, tuple(alignments), why)
 
 
