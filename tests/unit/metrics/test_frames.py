@@ -173,6 +173,18 @@ def test_a_query_particle_in_no_class_is_aligned_with_none(toy: Dataset, monkeyp
     assert find_frame(nobody, toy, "class").mode == "none"
 
 
+def test_nothing_is_aligned_where_the_states_of_all_query_particles_are_unknown(toy: Dataset) -> None:
+    states = toy.truth.states.copy()
+    states[toy.queries] = -1
+    partial = replace(toy, truth=replace(toy.truth, states=states))
+    own = {"rotations": toy.particles.rotations[::-1], "shifts": toy.particles.shifts}
+    found = reconstructed(toy, stack(toy), posteriors=np.eye(3)[toy.truth.states], **own)
+    assert find_frame(found, partial).mode == "none"
+    scores = score(found, partial)
+    assert scores["ari"].value == 1
+    assert "unlabelled" in scores.context["not_measured"]["per-image-fsc"]
+
+
 def test_a_moved_volume_is_moved_once_for_all_that_are_equal(toy: Dataset, moved: Reconstruction) -> None:
     frame = find_frame(moved, toy, [MOTION.inverse()])
     framed = bring_into_frame(moved, toy, frame)

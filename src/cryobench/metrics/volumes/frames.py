@@ -15,7 +15,8 @@ and the volume with them, may have rotated slightly. Modes:
 particles came with, or those are in another frame than the truth, else "none" |
 
 Transforms are computed within the data set's own mask, also where scores use another. A volume without a transform
-(constant, or of a query particle of unknown state or class) is left unaligned under "class" and "volume", and counted.
+(constant, or of a query particle of unknown state or in no class) is left unaligned under "class" and "volume", and
+counted.
 
 Source: ``cryobench.volumes.alignment``; published protocol: Jeon et al., CryoBench, arXiv:2408.05526.
 """
@@ -31,7 +32,7 @@ import numpy as np
 from cryobench._errors import UnknownName
 from cryobench._progress import Progress
 from cryobench.data import ClassVolumes, Dataset, Reconstruction, VolumeSource
-from cryobench.metrics.metric import shown
+from cryobench.metrics.metric import check_particles, shown
 from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_queries
 from cryobench.rotations import geodesic_distance
 from cryobench.volumes import Alignment, align, align_all
@@ -179,6 +180,9 @@ def find_frame(
         return Frame("none", why=why)
     if reconstruction.volumes is None or dataset.truth is None or dataset.truth.volumes is None:
         return Frame("none", why="there are no volumes, or no true ones, to align")
+    check_particles(reconstruction, dataset)
+    if not (dataset.truth.states[reconstruction.queries] >= 0).any():
+        return Frame("none", why="no query particle has a known state")
     pairs = pair_queries(bring_into_frame(reconstruction, dataset, Frame("none")), dataset)
     rows = [row for row in range(len(pairs)) if np.ptp(pairs.read(row)) > 0]
     if not rows:
