@@ -36,6 +36,7 @@ from jaxtyping import Bool, Int
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.populations import PSEUDO_COUNT
+from cryobench.metrics.latents.latent_spaces import choose_variables
 from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval
 from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
@@ -81,7 +82,10 @@ class Distributions(Metric):
         particles = _usable(reconstruction, dataset)
         particles = particles[_placed(reconstruction)[particles]]
         if len(particles) < FEWEST:
-            return f"needs {FEWEST} particles with a state and a class or latent, and there are {len(particles)}"
+            return (
+                f"needs {FEWEST} particles with a state, every collective variable, and a class or latent, "
+                f"and there are {len(particles)}"
+            )
         if not _varying(dataset.truth.variables, particles):
             return "needs a collective variable that varies, which the data set does not have"
         return None
@@ -144,7 +148,7 @@ def _spread(particles: Int[np.ndarray, "n"], most: int) -> Int[np.ndarray, "m"]:
 
 
 def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray, "m"]:
-    """Particles with finite variables, and with a state where any has one."""
+    """Particles for which all variables that vary are known, and with a state where any has one."""
     placed = _placed(reconstruction)
     if len(placed) == 0 or dataset.truth is None:
         return np.empty(0, dtype=np.int64)
@@ -152,7 +156,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
     usable = np.ones(len(placed), dtype=bool)
     if (dataset.truth.states >= 0).any():
         usable &= dataset.truth.states >= 0
-    for variable in dataset.truth.variables.values():
+    for variable in choose_variables(dataset.truth.variables).values():
         usable &= np.isfinite(variable.values)
     return np.flatnonzero(usable)
 
