@@ -107,6 +107,18 @@ def test_auto_aligns_only_where_rotations_are_not_those_given(
     assert "not those given" in aligned.context["alignment"]["why"]
 
 
+def test_given_poses_in_another_frame_than_the_truth_are_aligned_whoever_repeats_them(
+    toy: Dataset, moved: Reconstruction
+) -> None:
+    turned = toy.particles.rotations @ MOTION.rotation
+    elsewhere = replace(toy, particles=replace(toy.particles, rotations=turned))
+    repeated = replace(moved, rotations=turned, shifts=toy.particles.shifts)
+    for reconstruction in (moved, repeated):
+        mode, why = choose_mode(reconstruction, elsewhere)
+        assert mode == "reconstruction"
+        assert "another frame than the truth" in why
+
+
 def test_refined_poses_cost_nothing_where_the_frame_has_not_moved(toy: Dataset) -> None:
     """Volumes of a method that moved given poses a little are aligned, and are left where they are."""
     refined = Rotation.from_rotvec(0.02 * np.random.default_rng(5).standard_normal((60, 3))).as_matrix()

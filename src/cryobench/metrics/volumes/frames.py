@@ -115,18 +115,19 @@ def check_align(name: str) -> Align:
 
 def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Mode, str]:
     """Mode that "auto" resolves to, and the reason."""
-    if reconstruction.rotations is None:
-        if _given_in_another_frame(dataset):
-            return "reconstruction", "it used the given poses, which are in another frame than the truth"
+    given, found = dataset.particles.rotations, reconstruction.rotations
+    if found is not None:
+        if has_own_frames(reconstruction):
+            return "class", "each of its classes has its own frame"
+        if given is None or given.shape != found.shape:
+            return "reconstruction", "it estimated rotations, and none were given"
+        if np.abs(given - found).max(initial=0) > SAME_ROTATION:
+            return "reconstruction", "its rotations are not those given"
+    if _given_in_another_frame(dataset):
+        return "reconstruction", "it used the given poses, which are in another frame than the truth"
+    if found is None:
         return "none", "the reconstruction has no poses, so it used those given"
-    if has_own_frames(reconstruction):
-        return "class", "each of its classes has its own frame"
-    given = dataset.particles.rotations
-    if given is not None and given.shape == reconstruction.rotations.shape:
-        if np.abs(given - reconstruction.rotations).max(initial=0) <= SAME_ROTATION:
-            return "none", "its rotations are those given"
-        return "reconstruction", "its rotations are not those given"
-    return "reconstruction", "it estimated rotations, and none were given"
+    return "none", "its rotations are those given"
 
 
 def _given_in_another_frame(dataset: Dataset) -> bool:
