@@ -56,7 +56,7 @@ def score_run(
     """Score the run in a folder and write RUN/scores.
 
     The result of each metric is kept as soon as it is computed. Scoring again measures only what is missing or
-    depends on a change; scoring some metrics keeps the others that are still valid.
+    depends on a change; scoring some metrics keeps the others that are still valid. A failed run has no scores.
 
     Parameters
     ----------
@@ -84,6 +84,8 @@ def score_run(
     how, context, folder = how or HowToScore(), context or RunContext(), Path(folder)
     context = replace(context, progress=Named(context.progress, folder.resolve().name))
     reconstruction = open_run(folder, dataset, context.progress)
+    if reconstruction.record.status == "failed":
+        return reconstruction, Scores({})
     with lock_folder(folder / SCORES, doing="score"):
         return _score(reconstruction, folder, metrics, dataset, how, context)
 
