@@ -268,3 +268,9 @@ def test_particles_of_bad_shape_are_refused(toy):
     particles = Particles(ArrayImages(images), 4.0, toy.particles.ctf[np.arange(20)])
     with pytest.raises(ValueError, match="come without"):
         classify(particles, QUICK)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_a_setting_that_is_not_finite_is_named(value):
+    with pytest.raises(ValueError, match=r"tau2_fudge .* finite"):
+        Classification3D.with_settings({"tau2_fudge": value})

@@ -211,6 +211,21 @@ def test_many_particles_are_drawn_by_the_seed(toy, rng, monkeypatch):
     }
 
 
+@ALL
+def test_few_particles_with_a_latent_among_very_many_are_measured(toy, rng, monkeypatch, name):
+    for limit in ("latents.scores.MOST_NEIGHBOURHOODS", "latents.scores.MOST_IN_SUBSETS", "variables.decoding.MOST"):
+        monkeypatch.setattr(f"cryobench.metrics.{limit}", 50)
+    latents = np.full((200, 2), np.nan)
+    placed = rng.permutation(200)[:22]
+    latents[placed] = toy.truth.embedding[placed]
+    metric, few = get_metric(name)(), reconstruct(latents=latents)
+    assert metric.explain_missing(few, toy) is None
+    for seed in range(3):
+        score = next(iter(metric.measure(few, toy, seed=seed).scores.values()))
+        assert 50 <= score.n <= 70
+        assert np.isin(score.items["particle"], placed).sum() >= 20
+
+
 def test_plain_functions_count_rows_with_nan(rng):
     truth, latent = rng.standard_normal((100, 2)), rng.standard_normal((100, 3))
     latent[3, 1], truth[10:12], latent[50] = np.nan, np.inf, np.nan

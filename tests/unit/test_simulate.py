@@ -262,6 +262,8 @@ def test_label_cannot_be_told_from_what_is_drawn(tmp_path):
         ({"n_states": 0}, "n_states"),
         ({"box_size": "large"}, "box_size"),
         ({"amplitude_contrast": 2}, "amplitude_contrast"),
+        ({"snr": float("inf")}, "snr .* finite"),
+        ({"defocus_mean": float("nan")}, "defocus_mean .* finite"),
     ],
 )
 def test_settings_out_of_range_are_named(tmp_path, changes, message):

@@ -21,7 +21,7 @@ from cryobench.reconstruction.engine import RunContext
 class MethodSettings(BaseModel):
     """Settings of a method: frozen, scientific only, unknown names refused; each with unit, default and source."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     box: int | None = Field(
         None,

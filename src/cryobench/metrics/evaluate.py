@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def score(
     metrics: Sequence[str] | None = None,
     *,
     align: Align | Frame | Sequence[Alignment] = "auto",
-    mask: np.ndarray | None = None,
+    mask: np.ndarray | Literal["none"] | None = None,
     resample: bool = False,
     seed: int = 0,
     progress: Progress | None = None,
@@ -58,7 +58,8 @@ def score(
         in another frame than the truth, else "none"; or alignments computed before. See
         ``metrics.volumes.frames``. Other metrics see the reconstruction unaligned: ``poses`` fits its own frame.
     mask
-        (z, y, x) in [0, 1], to score in instead of the data set's own.
+        (z, y, x) in [0, 1], to score in instead of the data set's own; "none" for none. Volumes are aligned in the
+        data set's own in any case.
     resample
         Whether volumes with another box or pixel size are resampled to the data set's grid; else they are refused.
     seed
@@ -76,7 +77,10 @@ def score(
     """
     chosen = [get_metric(name)() for name in (list_metrics() if metrics is None else metrics)]
     check_particles(reconstruction, dataset)
-    scored = dataset if mask is None else replace(dataset, particles=replace(dataset.particles, mask=mask))
+    scored = dataset
+    if mask is not None:
+        voxels = None if isinstance(mask, str) else mask
+        scored = replace(dataset, particles=replace(dataset.particles, mask=voxels))
     context: dict[str, Any] = {
         "dataset": dataset.name,
         "method": reconstruction.name,

@@ -14,7 +14,7 @@ class SimulationSettings(BaseModel):
     ``REALISTIC`` is a documented set of imperfections.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # The grid and the density
     box_size: int = Field(128, ge=8, le=1024, description="side of the images, px")

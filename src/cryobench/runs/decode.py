@@ -49,8 +49,8 @@ def write_volumes(
     Raises
     ------
     ValueError
-        Not exactly one choice; a particle that does not exist; latents of another width; a run without a model to
-        decode from; a box larger than the data set's.
+        Not exactly one choice; a particle that does not exist or was left out; latents of another width; a run
+        without a model to decode from; a box larger than the data set's.
     FileExistsError
         The folder exists and is not of this command.
     FormatError
@@ -67,6 +67,11 @@ def write_volumes(
         wrong = [index for index in particles if not 0 <= index < len(own)]
         if wrong:
             raise ValueError(f"particle {wrong[0]} does not exist: this run has particles 0 to {len(own) - 1}.")
+        left_out = [index for index in particles if not np.isfinite(own[index]).all()]
+        if left_out:
+            raise ValueError(
+                f"particle {left_out[0]} was left out by {reconstruction.name}: there is no volume at it."
+            )
         rows, names = own[list(particles)], [f"particle-{index:06d}" for index in particles]
     elif latents is not None:
         rows = _read_latents(latents, own.shape[1])

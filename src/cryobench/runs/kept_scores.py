@@ -9,7 +9,7 @@ declare its inputs is assumed to read everything.
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class KeptScores:
     Parameters
     ----------
     mask
-        Mask to score in; None for the data set's own.
+        Mask to score in; None for the data set's own, "none" for none.
     fresh
         Ignore kept results: everything is measured again, and kept.
     """
@@ -40,13 +40,13 @@ class KeptScores:
         reconstruction: Reconstruction,
         dataset: Dataset,
         *,
-        mask: np.ndarray | None,
+        mask: np.ndarray | Literal["none"] | None,
         seed: int,
         fresh: bool,
     ) -> None:
         self._folder, self._seed, self._fresh = Path(folder), seed, fresh
         self._dataset = str(dataset.card.get("sha256"))
-        scored_in = dataset.particles.mask if mask is None else mask
+        scored_in = dataset.particles.mask if mask is None else None if isinstance(mask, str) else mask
         self.contents = {**hash_run(reconstruction), "mask": str(hash_mask(scored_in))}
         """Digest of each part."""
         self.frame = Frame("none")

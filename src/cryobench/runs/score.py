@@ -12,6 +12,7 @@ from cryobench._progress import Named
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.folders.alignment_store import load_alignments, save_alignments
+from cryobench.io.lock import lock_folder
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 from cryobench.metrics.evaluate import check_grid, check_mask, compares_volumes, score
 from cryobench.metrics.metric import check_particles, reads
@@ -23,7 +24,7 @@ from cryobench.runs.kept_scores import KeptScores, still_hold
 from cryobench.runs.mask_check import judge_mask
 from cryobench.runs.open_run import open_run
 
-ALIGNMENT = "alignment.json"
+SCORES, ALIGNMENT = "scores", "alignment.json"
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def score_run(
     """Score the run in a folder and write RUN/scores.
 
     The result of each metric is kept as soon as it is computed. Scoring again measures only what is missing or
-    depends on a change; scoring some metrics keeps the others that are still valid.
+    depends on a change; scoring some metrics keeps the others that are still valid. A failed run has no scores.
 
     Parameters
     ----------
@@ -75,12 +76,18 @@ def score_run(
     FormatError
         The run did not finish, or was made from another data set than the one found; a file is damaged; the mask is
         not a mask, or is off the molecule.
+    FolderBusy
+        Another process is scoring the run.
     ValueError
         As ``metrics.score``.
     """
     how, context, folder = how or HowToScore(), context or RunContext(), Path(folder)
     context = replace(context, progress=Named(context.progress, folder.resolve().name))
-    return _score(open_run(folder, dataset, context.progress), folder, metrics, dataset, how, context)
+    reconstruction = open_run(folder, dataset, context.progress)
+    if reconstruction.record.status == "failed":
+        return reconstruction, Scores({})
+    with lock_folder(folder / SCORES, doing="score"):
+        return _score(reconstruction, folder, metrics, dataset, how, context)
 
 
 def _score(
@@ -93,9 +100,7 @@ def _score(
 ) -> tuple[Reconstruction, Scores]:
     data = find_dataset(reconstruction, dataset)
     reconstruction = with_decoder(reconstruction, data.particles, context)
-    if str(how.mask) == "none":
-        data = replace(data, particles=replace(data.particles, mask=None))
-    mask = None if how.mask is None or str(how.mask) == "none" else _read_mask(Path(how.mask), data, context)
+    mask = _read_mask(how.mask, data, context)
     names = list_metrics() if metrics is None else list(metrics)
     chosen = [get_metric(name)() for name in names]
     kept = KeptScores(folder, reconstruction, data, mask=mask, seed=how.seed, fresh=how.fresh)
@@ -103,11 +108,11 @@ def _score(
     if frame is None and compares_volumes(reconstruction, data) and any(reads(each, "volumes") for each in chosen):
         check_particles(reconstruction, data)
         check_grid(reconstruction, data, resample=how.resample)
-        check_mask(reconstruction, data, mask)
+        check_mask(reconstruction, data, None if isinstance(mask, str) else mask)
         frame = find_frame(reconstruction, data, how.align, progress=context.progress)
         if frame.mode != "none":
             key = _name_alignment(how, kept)
-            save_alignments(folder / "scores" / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
+            save_alignments(folder / SCORES / ALIGNMENT, frame.alignments, mode=frame.mode, why=frame.why, key=key)
     kept.frame = frame = frame or Frame("none")
     scores = score(
         reconstruction,
@@ -126,8 +131,15 @@ def _score(
     return reconstruction, replace(scores, context={**scores.context, "contents": kept.contents})
 
 
-def _read_mask(path: Path, dataset: Dataset, context: RunContext) -> np.ndarray:
-    particles = dataset.particles
+def _read_mask(
+    given: Path | Literal["none"] | None, dataset: Dataset, context: RunContext
+) -> np.ndarray | Literal["none"] | None:
+    """The ``mask`` argument of ``metrics.score``."""
+    if given is None:
+        return None
+    if str(given) == "none":
+        return "none"
+    particles, path = dataset.particles, Path(given)
     mask = read_mask(path, particles.box_size, particles.pixel_size)
     open_question = judge_mask(mask, particles, dataset.truth, path, context.progress)
     if open_question is not None:
@@ -144,7 +156,7 @@ def load_or_score(
     reconstruction = open_run(folder, dataset, context.progress)
     if reconstruction.record.status == "failed":
         return reconstruction, Scores({})
-    if (Path(folder) / "scores" / "scores.json").exists():
+    if (Path(folder) / SCORES / "scores.json").exists():
         try:
             scores = load_scores(folder)
         except FormatError as error:
@@ -152,12 +164,13 @@ def load_or_score(
         if still_hold(scores, reconstruction):
             return reconstruction, scores
         context.progress.note("the run has changed since it was scored and is scored again.")
-    return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
+    with lock_folder(Path(folder) / SCORES, doing="score"):
+        return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:
     """Frame from the given alignments, or from earlier ones if still valid; else None."""
-    path = how.alignment or folder / "scores" / ALIGNMENT
+    path = how.alignment or folder / SCORES / ALIGNMENT
     if how.alignment is None and (how.fresh or not path.exists()):
         return None
     found, entries = load_alignments(path)
@@ -175,7 +188,7 @@ def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, k
 
 def _name_alignment(how: HowToScore, kept: KeptScores) -> str:
     """Digest of the inputs of an alignment."""
-    return kept.name_content(("volumes", "poses"), {"align": how.align, "version": VERSION})
+    return kept.name_content(("volumes", "poses", "posteriors"), {"align": how.align, "version": VERSION})
 
 
 def load_dataset_of(folders: Sequence[Path], dataset: Path | None = None) -> Dataset:

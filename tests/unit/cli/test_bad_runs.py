@@ -6,7 +6,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cryobench.cli.main import app
-from stored import store_dataset
+from cryobench.cli.many_runs import each_run
+from cryobench.io.lock import FolderBusy
+from cryobench.io.store import load_scores
+from stored import edit_json, store_dataset, store_run
 from toy import toy_dataset
 
 
@@ -38,3 +41,27 @@ def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
     assert shown == [tmp_path / "good"]
     assert "not in the report" in found.output
     assert "bad" in found.output
+
+
+def test_a_run_in_use_stops_no_other() -> None:
+    def act(folder: Path) -> Path:
+        if folder.name == "busy":
+            raise FolderBusy("in use")
+        return folder
+
+    results, refused = each_run([Path("busy"), Path("free")], act)
+    assert results == {Path("free"): Path("free")}
+    assert [str(error) for error in refused] == ["in use"]
+
+
+def test_a_failed_run_keeps_no_other_from_being_scored_by_a_metric(tmp_path) -> None:
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=5), tmp_path / "data")
+    for name in ("bad", "good"):
+        store_run(dataset, tmp_path / name)
+    edit_json(tmp_path / "bad" / "run.json", status="failed", error="ValueError: no poses", parts={}, findings=[])
+    folders = [str(tmp_path / name) for name in ("bad", "good")]
+    found = CliRunner().invoke(app, ["score", *folders, "--metric", "labels"])
+    assert found.exit_code == 0, found.output
+    assert "ValueError: no poses" in found.output
+    assert load_scores(tmp_path / "good")["ari"].value == 1
+    assert not (tmp_path / "bad" / "scores").exists()

@@ -107,6 +107,18 @@ def test_auto_aligns_only_where_rotations_are_not_those_given(
     assert "not those given" in aligned.context["alignment"]["why"]
 
 
+def test_given_poses_in_another_frame_than_the_truth_are_aligned_whoever_repeats_them(
+    toy: Dataset, moved: Reconstruction
+) -> None:
+    turned = toy.particles.rotations @ MOTION.rotation
+    elsewhere = replace(toy, particles=replace(toy.particles, rotations=turned))
+    repeated = replace(moved, rotations=turned, shifts=toy.particles.shifts)
+    for reconstruction in (moved, repeated):
+        mode, why = choose_mode(reconstruction, elsewhere)
+        assert mode == "reconstruction"
+        assert "another frame than the truth" in why
+
+
 def test_refined_poses_cost_nothing_where_the_frame_has_not_moved(toy: Dataset) -> None:
     """Volumes of a method that moved given poses a little are aligned, and are left where they are."""
     refined = Rotation.from_rotvec(0.02 * np.random.default_rng(5).standard_normal((60, 3))).as_matrix()
@@ -159,6 +171,30 @@ def test_constant_volumes_stay_and_are_counted(toy: Dataset, monkeypatch) -> Non
     assert find_frame(empty, toy).mode == "none"
     with pytest.raises(ValueError, match="constant: nothing to align"):
         find_frame(empty, toy, "reconstruction")
+
+
+def test_a_query_particle_in_no_class_is_aligned_with_none(toy: Dataset, monkeypatch) -> None:
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [MOTION])
+    posteriors = np.eye(3)[toy.truth.states]
+    posteriors[toy.queries[1]] = np.nan
+    classified = reconstructed(toy, stack(toy), posteriors=posteriors)
+    frame = find_frame(classified, toy, "class")
+    assert [frame.of(item) is None for item in range(4)] == [False, True, False, False]
+    assert frame.describe()["n_left_in_place"] == 1
+    nobody = replace(classified, posteriors=np.full_like(posteriors, np.nan))
+    assert find_frame(nobody, toy, "class").mode == "none"
+
+
+def test_nothing_is_aligned_where_the_states_of_all_query_particles_are_unknown(toy: Dataset) -> None:
+    states = toy.truth.states.copy()
+    states[toy.queries] = -1
+    partial = replace(toy, truth=replace(toy.truth, states=states))
+    own = {"rotations": toy.particles.rotations[::-1], "shifts": toy.particles.shifts}
+    found = reconstructed(toy, stack(toy), posteriors=np.eye(3)[toy.truth.states], **own)
+    assert find_frame(found, partial).mode == "none"
+    scores = score(found, partial)
+    assert scores["ari"].value == 1
+    assert "unlabelled" in scores.context["not_measured"]["per-image-fsc"]
 
 
 def test_a_moved_volume_is_moved_once_for_all_that_are_equal(toy: Dataset, moved: Reconstruction) -> None:

@@ -8,9 +8,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from cryobench.data import GroundTruth
 from cryobench.report.pages.card import write_card
 from fabricated import HOSTILE_NAME, N_STATES, fabricate_dataset, fabricate_rich_dataset
 from page_parser import ParsedPage, check_references
@@ -106,19 +108,21 @@ def _rows(layer: dict[str, Any]) -> pd.DataFrame:
     return pd.read_csv(StringIO(layer["data"]["values"]))
 
 
-@pytest.mark.parametrize("known", ["nothing", "labels"])
+@pytest.mark.parametrize("known", ["nothing", "no state", "labels"])
 def test_what_is_not_known_is_said_to_be_so(known, tmp_path):
-    dataset = fabricate_dataset(with_truth=known == "labels", box_size=33, n=30)
+    dataset = fabricate_dataset(with_truth=known != "nothing", box_size=33, n=30)
     if known == "labels":
         truth = replace(dataset.truth, volumes=None, rotations=None, shifts=None, variables={}, embedding=None)
         dataset = replace(dataset, truth=truth)
+    if known == "no state":
+        dataset = replace(dataset, truth=GroundTruth(np.full(30, -1)))
     bare = replace(dataset.particles, rotations=None, shifts=None, mask=None)
     folder = write_card(replace(dataset, particles=bare, card={"name": "mine"}), tmp_path / "page").parent
     page = ParsedPage((folder / "index.html").read_text(encoding="utf-8"))
     check_references(page, folder)
     for words in ("Volumes of the states: not known", "Poses: not known", "Mask: none", "not recorded"):
         assert words in page.text, words
-    assert ("True states: not known" in page.text) == (known == "nothing")
+    assert ("True states: not known" in page.text) == (known != "labels")
     assert "variable" not in page.plots
     assert "surface-grid" not in page.ids
 

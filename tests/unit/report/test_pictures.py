@@ -1,6 +1,7 @@
 """What the report's pictures show: projections, slices on one scale, surfaces at levels of equal volume."""
 
 import base64
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,13 @@ def test_queries_are_spread_and_runs_without_volumes_left_out():
     assert next(iter(query.volumes)) == "truth"
     assert len(query.volumes) == 7
     assert (query.volumes["truth"] == dataset.truth.volume_of(query.particle)).all()
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 4, 5])
+def test_each_of_few_queries_is_shown_once(n):
+    dataset = fabricate_dataset()
+    few = replace(dataset, queries=dataset.queries[:n])
+    assert sorted(queries.choose_queries(few, 5).tolist()) == list(range(n))
 
 
 @pytest.mark.parametrize("box_size", [32, 33])

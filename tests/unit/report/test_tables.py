@@ -1,10 +1,12 @@
 """The report's tables: what is in them, what is missing from them, and how runs are told apart and ranked."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import Reconstruction, RunRecord, Score, Scores
+from cryobench.data import GroundTruth, Reconstruction, RunRecord, Score, Scores
 from cryobench.report.axes import choose_truth_axis
 from cryobench.report.card.dataset_tables import (
     ctf_curve_table,
@@ -134,6 +136,11 @@ def test_without_truth_nothing_is_set_against_it(runs):
     dataset = fabricate_dataset(with_truth=False)
     assert class_by_truth(runs[0].reconstruction, dataset) is None
     assert state_table(dataset) is None
+
+
+def test_where_no_state_is_known_none_is_counted(dataset):
+    truth = GroundTruth(np.full(len(dataset.particles), -1))
+    assert state_table(replace(dataset, truth=truth)) is None
 
 
 def _area(outline: np.ndarray) -> float:

@@ -47,6 +47,16 @@ def test_volumes_are_those_of_the_particles_latents_and_states_that_were_asked_f
             np.testing.assert_array_equal(read_volume(path)[0], classes[state], err_msg=path.name)
 
 
+def test_a_particle_that_was_left_out_is_named(tmp_path):
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=2), tmp_path / "data")
+    store_run(dataset, tmp_path / "run", decodes_by="classes")
+    posteriors = np.load(tmp_path / "run" / "posteriors.npy")
+    posteriors[7] = np.nan
+    np.save(tmp_path / "run" / "posteriors.npy", posteriors)
+    with pytest.raises(ValueError, match="particle 7 was left out"):
+        write_volumes(tmp_path / "run", tmp_path / "volumes", particles=[3, 7])
+
+
 def test_previews_have_larger_voxels(tmp_path):
     dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=2), tmp_path / "data")
     settings = {"n_classes": 2, "n_iterations": 1, "initial_resolution": 12.0, "n_components": 2}

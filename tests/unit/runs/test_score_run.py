@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cryobench.io.formats.mrc import read_volume, write_volume
+from cryobench.io.lock import FolderBusy
 from cryobench.io.store import load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
@@ -189,6 +190,61 @@ def test_an_alignment_is_found_once_kept_and_can_be_given(
     assert len(calls) == 2  # what was found of other volumes does not hold
     score_run(run, metrics=SOME, how=replace(how, fresh=True))
     assert len(calls) == 3  # nor is anything that was found before taken, if all is to be fresh
+
+
+def test_volumes_are_aligned_in_the_data_sets_mask_whatever_scores_use(run: Path, monkeypatch) -> None:
+    masks = []
+
+    def align_all(volumes, references, *, mask, **_):
+        masks.append(mask)
+        return [Alignment(np.eye(3), np.zeros(3), False, 0.5, None, PIXEL_SIZE)]
+
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
+    unmasked = HowToScore(align="reconstruction", mask=Path("none"))
+    without = score_run(run, metrics=["per-image-fsc"], how=unmasked)[1]
+    score_run(run, metrics=["per-image-fsc"], how=replace(unmasked, mask=None, fresh=True))
+    first, second = masks
+    assert first is not None
+    np.testing.assert_array_equal(first, second)
+    assert "fsc-auc-masked" not in without.scores
+    assert without.context["mask_sha256"] is None
+
+
+def test_classes_are_aligned_again_where_other_particles_are_in_them(run: Path, monkeypatch) -> None:
+    calls = []
+
+    def align_all(volumes, references, **_):
+        calls.append(len(volumes))
+        return [Alignment(np.eye(3), np.zeros(3), False, 0.5, None, PIXEL_SIZE)]
+
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
+    how = HowToScore(align="class")
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert sum(calls) == 5
+    assert len(calls) > 1
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert sum(calls) == 5
+    posteriors = np.load(run / "posteriors.npy")
+    np.save(run / "posteriors.npy", np.eye(3, dtype=np.float32)[np.zeros(len(posteriors), int)])
+    score_run(run, metrics=["per-image-fsc"], how=how)
+    assert calls[-1] == 5
+
+
+def test_one_process_at_a_time_scores_a_run(run: Path, monkeypatch) -> None:
+    busy, original = [], Cost.measure
+
+    def measure(self, *arguments, **options):
+        # Another process, with another seed, would remove what this one has kept.
+        with pytest.raises(FolderBusy, match="cryobench score"):
+            score_run(run, metrics=["labels"], how=HowToScore(seed=3))
+        busy.append(True)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(Cost, "measure", measure)
+    scores = score_run(run, metrics=["labels", "cost"])[1]
+    assert busy
+    assert values(load_scores(run)) == values(scores)
+    assert not (run / ".scores.lock").exists()
 
 
 def test_scores_of_the_layout_before_are_read(run: Path) -> None:

@@ -184,7 +184,8 @@ def pair_spaces(
     Parameters
     ----------
     at_most
-        Most particles to keep, with a latent or without; if there are more they are drawn at random by ``seed``.
+        Most particles to keep, with a latent or without; if there are more they are drawn at random by ``seed``
+        (``draw_with_latents``).
 
     Raises
     ------
@@ -210,7 +211,7 @@ def pair_spaces(
         "coverage": len(kept) / max(int(known.sum()), 1),
         "n_distinct_latents": len(np.unique(latent.coordinates[kept], axis=0)),
     }
-    drawn = draw_subset(np.flatnonzero(known), at_most, seed=seed)
+    drawn = draw_with_latents(np.flatnonzero(known), reached, at_most, seed=seed)
     particles, unplaced = drawn[reached[drawn]], drawn[~reached[drawn]]
     context["n_measured"] = len(particles)
     return LatentAndTruth(
@@ -225,6 +226,16 @@ def draw_subset(
     if at_most is None or len(items) <= at_most:
         return items
     return np.sort(stream(seed, purpose).permutation(items)[:at_most])
+
+
+def draw_with_latents(
+    items: Int[np.ndarray, "n"], reached: Bool[np.ndarray, "all"], at_most: int | None, *, seed: int = 0
+) -> Int[np.ndarray, "m"]:
+    """As ``draw_subset``, and as many more as it takes to have ``FEWEST`` particles with a latent (``reached``)."""
+    drawn = draw_subset(items, at_most, seed=seed)
+    if reached[drawn].sum() >= FEWEST:
+        return drawn
+    return np.union1d(drawn, draw_subset(items[reached[items]], FEWEST, seed=seed))
 
 
 def turn_to_circle(values: Num[np.ndarray, "n"], period: float) -> Float[np.ndarray, "n 2"]:

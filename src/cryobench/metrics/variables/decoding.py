@@ -28,7 +28,13 @@ from jaxtyping import Float, Int, Num, Shaped
 from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.latents.latent_spaces import FEWEST, choose_variables, draw_subset, find_latent, turn_to_circle
+from cryobench.metrics.latents.latent_spaces import (
+    FEWEST,
+    choose_variables,
+    draw_with_latents,
+    find_latent,
+    turn_to_circle,
+)
 from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
@@ -184,7 +190,7 @@ class DecodabilityMetric(Metric):
         variables = choose_variables(truth.variables)
         known = np.flatnonzero(_find_known(variables))
         placed = np.asarray(np.isfinite(latent.coordinates).all(axis=1))
-        particles = draw_subset(known, MOST, seed=seed)
+        particles = draw_with_latents(known, placed, MOST, seed=seed)
         coordinates = latent.coordinates[particles]
         rows, by_point = [], []
         with shown(progress).task("decodability", len(variables)) as task:

@@ -20,8 +20,8 @@ Each is the mean over the variables; a variable that does not vary is left out. 
 values of a coarse or noisy answer cluster together, which is what is scored; labels shuffled over particles cluster
 at the mean, less tightly for smaller classes (first score about 1 − 1/√size). Bins are of equal width
 but their edges are moved into gaps between true values, so that discrete
-states never lie on an edge. At most ``MOST_PARTICLES`` are used, evenly spaced. Values of particles are not
-computed again in each bootstrap resample.
+states never lie on an edge. At most ``MOST_PARTICLES`` are used, evenly spaced, and as many more as it takes to have
+``FEWEST`` with a class or latent. Values of particles are not computed again in each bootstrap resample.
 
 Source: earth mover's distance, ``metrics.variables.transport``; √n neighbours, Devroye, Györfi & Lugosi, A
 Probabilistic Theory of Pattern Recognition (1996), chapter 5. The protocol is ours.
@@ -36,6 +36,7 @@ from jaxtyping import Bool, Int
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.populations import PSEUDO_COUNT
+from cryobench.metrics.latents.latent_spaces import choose_variables
 from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
 from cryobench.metrics.resampling import centred_interval
 from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
@@ -81,7 +82,10 @@ class Distributions(Metric):
         particles = _usable(reconstruction, dataset)
         particles = particles[_placed(reconstruction)[particles]]
         if len(particles) < FEWEST:
-            return f"needs {FEWEST} particles with a state and a class or latent, and there are {len(particles)}"
+            return (
+                f"needs {FEWEST} particles with a state, every collective variable, and a class or latent, "
+                f"and there are {len(particles)}"
+            )
         if not _varying(dataset.truth.variables, particles):
             return "needs a collective variable that varies, which the data set does not have"
         return None
@@ -97,7 +101,9 @@ class Distributions(Metric):
         truth, usable = self.require(reconstruction, dataset), _usable(reconstruction, dataset)
         variables = _varying(truth.variables, usable)
         has_place = _placed(reconstruction)[usable]
-        particles = usable[np.linspace(0, len(usable), min(len(usable), MOST_PARTICLES), endpoint=False).astype(int)]
+        particles = _spread(usable, MOST_PARTICLES)
+        if _placed(reconstruction)[particles].sum() < FEWEST:
+            particles = np.union1d(particles, _spread(usable[has_place], FEWEST))
         placed = _placed(reconstruction)[particles]
         if reconstruction.posteriors is not None:
             places = Neighbourhoods(np.argmax(reconstruction.posteriors[particles[placed]], axis=1))
@@ -136,8 +142,13 @@ class Distributions(Metric):
         return Scores(scores, {"profiles": pd.concat(tables, ignore_index=True)}, context)
 
 
+def _spread(particles: Int[np.ndarray, "n"], most: int) -> Int[np.ndarray, "m"]:
+    """At most so many of the particles, evenly spaced."""
+    return particles[np.linspace(0, len(particles), min(len(particles), most), endpoint=False).astype(int)]
+
+
 def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray, "m"]:
-    """Particles with finite variables, and with a state where any has one."""
+    """Particles for which all variables that vary are known, and with a state where any has one."""
     placed = _placed(reconstruction)
     if len(placed) == 0 or dataset.truth is None:
         return np.empty(0, dtype=np.int64)
@@ -145,7 +156,7 @@ def _usable(reconstruction: Reconstruction, dataset: Dataset) -> Int[np.ndarray,
     usable = np.ones(len(placed), dtype=bool)
     if (dataset.truth.states >= 0).any():
         usable &= dataset.truth.states >= 0
-    for variable in dataset.truth.variables.values():
+    for variable in choose_variables(dataset.truth.variables).values():
         usable &= np.isfinite(variable.values)
     return np.flatnonzero(usable)
 

@@ -15,7 +15,8 @@ and the volume with them, may have rotated slightly. Modes:
 particles came with, or those are in another frame than the truth, else "none" |
 
 Transforms are computed within the data set's own mask, also where scores use another. A volume without a transform
-(constant, or of a query particle of unknown state) is left unaligned under "volume", and counted.
+(constant, or of a query particle of unknown state or in no class) is left unaligned under "class" and "volume", and
+counted.
 
 Source: ``cryobench.volumes.alignment``; published protocol: Jeon et al., CryoBench, arXiv:2408.05526.
 """
@@ -31,7 +32,7 @@ import numpy as np
 from cryobench._errors import UnknownName
 from cryobench._progress import Progress
 from cryobench.data import ClassVolumes, Dataset, Reconstruction, VolumeSource
-from cryobench.metrics.metric import shown
+from cryobench.metrics.metric import check_particles, shown
 from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_queries
 from cryobench.rotations import geodesic_distance
 from cryobench.volumes import Alignment, align, align_all
@@ -114,18 +115,19 @@ def check_align(name: str) -> Align:
 
 def choose_mode(reconstruction: Reconstruction, dataset: Dataset) -> tuple[Mode, str]:
     """Mode that "auto" resolves to, and the reason."""
-    if reconstruction.rotations is None:
-        if _given_in_another_frame(dataset):
-            return "reconstruction", "it used the given poses, which are in another frame than the truth"
+    given, found = dataset.particles.rotations, reconstruction.rotations
+    if found is not None:
+        if has_own_frames(reconstruction):
+            return "class", "each of its classes has its own frame"
+        if given is None or given.shape != found.shape:
+            return "reconstruction", "it estimated rotations, and none were given"
+        if np.abs(given - found).max(initial=0) > SAME_ROTATION:
+            return "reconstruction", "its rotations are not those given"
+    if _given_in_another_frame(dataset):
+        return "reconstruction", "it used the given poses, which are in another frame than the truth"
+    if found is None:
         return "none", "the reconstruction has no poses, so it used those given"
-    if has_own_frames(reconstruction):
-        return "class", "each of its classes has its own frame"
-    given = dataset.particles.rotations
-    if given is not None and given.shape == reconstruction.rotations.shape:
-        if np.abs(given - reconstruction.rotations).max(initial=0) <= SAME_ROTATION:
-            return "none", "its rotations are those given"
-        return "reconstruction", "its rotations are not those given"
-    return "reconstruction", "it estimated rotations, and none were given"
+    return "none", "its rotations are those given"
 
 
 def _given_in_another_frame(dataset: Dataset) -> bool:
@@ -179,6 +181,9 @@ def find_frame(
         return Frame("none", why=why)
     if reconstruction.volumes is None or dataset.truth is None or dataset.truth.volumes is None:
         return Frame("none", why="there are no volumes, or no true ones, to align")
+    check_particles(reconstruction, dataset)
+    if not (dataset.truth.states[reconstruction.queries] >= 0).any():
+        return Frame("none", why="no query particle has a known state")
     pairs = pair_queries(bring_into_frame(reconstruction, dataset, Frame("none")), dataset)
     rows = [row for row in range(len(pairs)) if np.ptp(pairs.read(row)) > 0]
     if not rows:
@@ -194,14 +199,18 @@ def find_frame(
         raise ValueError(
             f"{reconstruction.name} has no classes to align: use --align reconstruction, or --align volume."
         )
-    classes = reconstruction.posteriors[reconstruction.queries].argmax(1)
+    posteriors = reconstruction.posteriors[reconstruction.queries]
     members: dict[int, list[int]] = {}
     for row in rows:
-        members.setdefault(int(classes[pairs.items[row]]), []).append(row)
-    found = _align_groups(pairs, members, options, progress)
+        probabilities = posteriors[pairs.items[row]]
+        if np.isfinite(probabilities).all():  # a particle that was left out is in no class
+            members.setdefault(int(probabilities.argmax()), []).append(row)
+    if not members:
+        return Frame("none", why="no query particle has a class")
     alignments: list[Alignment | None] = [None] * len(reconstruction.queries)
-    for row in rows:
-        alignments[int(pairs.items[row])] = found[int(classes[pairs.items[row]])]
+    for number, found in _align_groups(pairs, members, options, progress).items():
+        for row in members[number]:
+            alignments[int(pairs.items[row])] = found
     return Frame(mode, tuple(alignments), why)
 
 

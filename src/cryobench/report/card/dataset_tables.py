@@ -122,8 +122,11 @@ def pose_table(dataset: Dataset) -> pd.DataFrame | None:
 
 
 def state_table(dataset: Dataset) -> pd.DataFrame | None:
-    """Particles per state: columns state (centre of a bin if there are more than ``MOST_STATES``), particles."""
-    if dataset.truth is None:
+    """Particles per state: columns state (centre of a bin if there are more than ``MOST_STATES``), particles.
+
+    None if no state is known.
+    """
+    if dataset.truth is None or dataset.truth.n_states == 0:
         return None
     states = dataset.truth.states[dataset.truth.states >= 0]
     n_states = dataset.truth.n_states

@@ -48,9 +48,8 @@ def choose_queries(dataset: Dataset, count: int) -> np.ndarray:
     order = np.arange(len(dataset.queries))
     if dataset.truth is not None:
         order = np.argsort(dataset.truth.states[dataset.queries], kind="stable")
-    if not len(order):
-        return order
-    return order[np.linspace(0, len(order) - 1, min(count, len(order)) + 1)[:-1].astype(int)]
+    shown = min(count, len(order))
+    return order[np.arange(shown) * len(order) // max(shown, 1)]
 
 
 def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVolumes:
