@@ -1,7 +1,8 @@
 """Cost of a reconstruction, from its run record, so that quality can be plotted against it.
 
 Times are those of the reconstruction, without scoring; CPU time is summed over all threads of the process that ran
-it. Peak memory is the largest resident size of that process in GiB. CPU time and memory of workers are not counted.
+it, and of its local workers. Peak memory is the largest resident size of them together in GiB. Workers of a scheduler
+are not counted.
 GPU time is how long the accelerator was held, busy or not, and peak GPU memory the largest amount allocated on it. A
 score exists only where the run record has the number: an imported result has none, and a run without an accelerator
 has no GPU time. The cost of a run that was interrupted and resumed is the sum over its attempts, failed ones
