@@ -57,7 +57,7 @@ class RunCost:
 
     wall_seconds: float | None = None
     cpu_seconds: float | None = None
-    """CPU time of all threads of the calling process and its local workers, as the memory below; not a scheduler's."""
+    """CPU time of all threads of the process and of its local workers (not a scheduler's), as the memory below."""
     gpu_seconds: float | None = None
     """Time during which an accelerator was held."""
     peak_memory_bytes: float | None = None
