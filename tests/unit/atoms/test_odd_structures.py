@@ -163,6 +163,7 @@ def test_names_in_the_first_column_say_nothing_of_elements(tmp_path):
         (lambda line: line[:6] + " " + line[6:], r"columns 31 to 54"),  # a serial number of six digits
         (lambda line: line[:30] + "     nan" + line[38:], r"columns 31 to 54 must hold finite x, y and z"),
         (lambda line: line[:50], r"truncated"),
+        (lambda line: line[:20], r"columns 31 to 54 must hold x, y and z.* truncated"),
         (lambda line: line[:54] + "******" + line[60:], r"columns 55 to 66"),
     ],
 )
