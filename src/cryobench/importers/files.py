@@ -120,7 +120,7 @@ class Files(Importer):
                 classes = np.where(known, np.argmax(np.nan_to_num(placed), axis=1), -1)
                 return placed, classes
             placed_here = "images" in self.options or "indices" in self.options or path.suffix.lower() in _PLAIN
-            if table.keys is None and placed_here:
+            if not table.keys and placed_here:
                 classes = self._place(table, path, dataset, notes)[:, 0]
                 classes = np.where(np.isfinite(classes), classes, -1)
                 if (broken := classes[classes != np.floor(classes)]).size:

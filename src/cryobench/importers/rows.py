@@ -7,7 +7,7 @@ In order of trust:
 3. indices of the rows alone;
 4. the order of the particles, where the numbers are equal, which is reported.
 
-Sources of both the first and the second kind must agree. Particles without a row have row −1.
+A source of the first kind must agree with one of the second or third. Particles without a row have row −1.
 """
 
 from __future__ import annotations
@@ -91,27 +91,23 @@ def find_particles(
             f"{indices} selects {len(chosen):,} particles, and {path} has {n_rows:,} rows: it is not the selection "
             "that this run was made with."
         )
-    by_table = None if images is None else _by_table(images, chosen, n_rows, path, dataset)
-    if by_column is not None and by_table is not None and not np.array_equal(by_column, by_table):
-        first = int(np.argmax(by_column != by_table))
+    other = None
+    if images is not None:
+        selected = "" if indices is None else f", of which {indices.name} selects some"
+        by_table = _by_table(images, chosen, n_rows, path, dataset)
+        other = Rows(by_table, f"the images that {images.name} names{selected}")
+    elif indices is not None and chosen is not None:
+        other = Rows(_by_indices(chosen, indices, len(particles)), indices.name)
+    if by_column is not None and other is not None and not np.array_equal(by_column, other.of):
+        first = int(np.argmax(by_column != other.of))
         raise FormatError(
-            f"{path} and {images} contradict one another: particle {first} is row {by_column[first]} by the first's "
-            f"own column, and row {by_table[first]} by the images of the second (-1: none). Which is right?"
+            f"{path} and {images or indices} contradict one another: particle {first} is row {by_column[first]} by "
+            f"the first's own column, and row {other.of[first]} by the second (-1: none). Which is right?"
         )
     if by_column is not None:
         return Rows(by_column, f"a column of {path.name}")
-    if by_table is not None:
-        selected = "" if chosen is None else f", of which {indices.name if indices else ''} selects some"
-        assert images is not None
-        return Rows(by_table, f"the images that {images.name} names{selected}")
-    if chosen is not None:
-        assert indices is not None
-        if chosen.max(initial=-1) >= len(particles):
-            raise FormatError(
-                f"{indices} selects particle {chosen.max()}, and the data set has {len(particles):,}, 0 to "
-                f"{len(particles) - 1}: it is for another set of particles."
-            )
-        return Rows(_invert(chosen, len(particles)), f"{indices.name}")
+    if other is not None:
+        return other
     if n_rows != len(particles):
         raise FormatError(
             f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: no match. Give "
@@ -201,7 +197,13 @@ def _name_images(path: Path) -> np.ndarray:
     raise FormatError(f"{path} has no column _rlnImageName to identify particles.")
 
 
-def _invert(chosen: np.ndarray, n: int) -> np.ndarray:
+def _by_indices(chosen: np.ndarray, indices: Path, n: int) -> np.ndarray:
+    """(n,) row of each particle, from the particles of the rows that a file selects."""
+    if chosen.max(initial=-1) >= n:
+        raise FormatError(
+            f"{indices} selects particle {chosen.max()}, and the data set has {n:,}, 0 to {n - 1}: it is for another "
+            "set of particles."
+        )
     rows = np.full(n, -1, dtype=np.int64)
     rows[chosen] = np.arange(len(chosen))
     return rows

@@ -92,6 +92,48 @@ def test_another_number_of_rows_is_refused_with_the_way_out(
     np.testing.assert_array_equal(found.latents[40:], latents[:50])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_default_index_of_a_data_frame_says_nothing_of_particles(
+    suffix: str, dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    """It is stored as 0, 1, 2, … whichever particles the rows are."""
+    chosen = np.arange(40, 90)
+    np.save(tmp_path / "chosen.npy", chosen)
+    path, frame = tmp_path / f"z.{suffix}", pd.DataFrame(latents[chosen])
+    frame.columns = [f"z{axis}" for axis in frame]
+    frame.to_csv(path, float_format="%.9g") if suffix == "csv" else frame.to_parquet(path)
+    with pytest.raises(FormatError, match=r"has 50 rows, and .* has 90 particles.*--indices FILE"):
+        read(dataset, latents=path)
+    found = read(dataset, latents=path, indices=tmp_path / "chosen.npy")
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents[chosen], latents[chosen])
+    assert np.isnan(found.latents[:40]).all()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_labels_without_a_column_of_particles_follow_the_selection(
+    suffix: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.truth is not None
+    order = np.random.default_rng(3).permutation(len(dataset.particles))
+    np.save(tmp_path / "order.npy", order)
+    path, frame = tmp_path / f"labels.{suffix}", pd.DataFrame({"state": dataset.truth.states[order]})
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    found = read(dataset, labels=path, indices=tmp_path / "order.npy")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), dataset.truth.states)
+    assert f"{path.name}: rows are particles by order.npy." in found.notes
+
+
+def test_a_column_of_particles_that_contradicts_the_selection_is_shown(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "chosen.npy", np.arange(40, 90))
+    pd.DataFrame({"particle": np.arange(50), "x": latents[:50, 0]}).to_csv(tmp_path / "z.csv", index=False)
+    with pytest.raises(FormatError, match=r"z\.csv and .*chosen\.npy contradict one another: particle 0 is row 0"):
+        read(dataset, latents=tmp_path / "z.csv", indices=tmp_path / "chosen.npy")
+
+
 @pytest.mark.parametrize(
     ("option", "values", "said"),
     [
