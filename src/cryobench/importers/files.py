@@ -14,7 +14,7 @@ from cryobench.data import Dataset
 from cryobench.importers.importer import Found, Importer, check_options
 from cryobench.importers.maps import ForeignMaps, choose_by_class, choose_by_query, place_maps
 from cryobench.importers.poses import place_poses, read_foreign_poses
-from cryobench.importers.rows import Rows, find_particles
+from cryobench.importers.rows import Rows, find_particles, items_of
 from cryobench.importers.tables import Table, read_table
 from cryobench.io.adoption.labels import read_labels
 
@@ -127,7 +127,7 @@ class Files(Importer):
                     raise FormatError(f"{path}: a label is {broken[0]:g}, expected whole numbers; -1 for left out.")
                 return _one_hot(classes.astype(np.int64), path)
             named = bool(table.keys)
-        labels = read_labels(path, dataset.particles)
+        labels = read_labels(path, dataset.particles, uids=items_of(dataset).uids)
         by = f"a column of {path.name}" if named else "their order alone"
         notes.append(f"{path.name}: rows are particles by {by}.")
         return _one_hot(labels, path)

@@ -84,7 +84,7 @@ def find_particles(
         If a file cannot be read, the numbers of rows do not match, or two sources contradict one another.
     """
     particles = dataset.particles
-    by_column = None if columns is None else find_rows(columns, _items(dataset), path)
+    by_column = None if columns is None else find_rows(columns, items_of(dataset), path)
     chosen = None if indices is None else read_indices(indices)
     if chosen is not None and len(chosen) != n_rows:
         raise FormatError(
@@ -137,7 +137,8 @@ def read_indices(path: Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _items(dataset: Dataset) -> Items:
+def items_of(dataset: Dataset) -> Items:
+    """The particles of a data set, by all that rows may name them by."""
     table = None if dataset.path is None else dataset.path / "particles.cs"
     uids = read_cs_uids(table) if table is not None and table.exists() else None
     return Items(len(dataset.particles), images=dataset.particles.images, uids=uids)
@@ -156,7 +157,7 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
             "was made with (--indices FILE)."
         )
     if by_uid:
-        found = find_rows({"uid": names}, _items(dataset), images)
+        found = find_rows({"uid": names}, items_of(dataset), images)
         assert found is not None
         return found
     named = [str(each) for each in names]

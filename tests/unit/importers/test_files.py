@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer
@@ -19,6 +20,7 @@ from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
+from foreign import cs_columns, save_cs, write_stack
 from stored import store_dataset
 
 
@@ -224,6 +226,27 @@ def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Pat
     assert found.notes == ("labels.csv: rows are particles by a column of labels.csv.",)
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
+
+
+def test_uids_of_the_adopted_cs_file_identify_particles(tmp_path: Path) -> None:
+    n, order = 6, np.array([4, 0, 5, 2, 1, 3])
+    vectors = np.random.default_rng(0).uniform(-1, 1, (n, 3)).astype("<f4")
+    columns = cs_columns(n) | {
+        "alignments3D/pose": vectors,
+        "alignments3D/shift": np.zeros((n, 2), "<f4"),
+        "alignments3D/psize_A": np.full(n, 4, "<f4"),
+    }
+    write_stack(tmp_path / "particles.mrcs", np.random.default_rng(1).normal(size=(n, 8, 8)))
+    dataset = adopt(save_cs(tmp_path / "p.cs", columns), tmp_path / "mine")
+    later = save_cs(tmp_path / "later.cs", {name: values[order] for name, values in columns.items()})
+    np.testing.assert_allclose(read(dataset, poses=later).rotations, dataset.particles.rotations, atol=1e-6)
+    np.save(tmp_path / "z.npy", order[:, None])
+    found = read(dataset, latents=tmp_path / "z.npy", images=later)
+    np.testing.assert_array_equal(found.latents, np.arange(n)[:, None])
+    pd.DataFrame({"uid": columns["uid"][order], "state": order % 3}).to_csv(tmp_path / "l.csv", index=False)
+    found = read(dataset, labels=tmp_path / "l.csv")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), np.arange(n) % 3)
 
 
 def test_images_of_another_stack_that_counts_alike_are_not_taken_for_these(tmp_path: Path) -> None:
