@@ -12,7 +12,7 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers.importer import Found, Importer, check_options
-from cryobench.importers.maps import ForeignMaps, choose_by_class, choose_by_query, place_maps
+from cryobench.importers.maps import TABLE, ForeignMaps, choose_by_class, choose_by_query, place_maps
 from cryobench.importers.poses import place_poses, read_foreign_poses
 from cryobench.importers.rows import Rows, find_particles, items_of
 from cryobench.importers.tables import Table, read_table
@@ -70,6 +70,8 @@ class Files(Importer):
         volumes = self._read_volumes(dataset, posteriors, classes, notes)
         names = ("latents", "labels", "poses", "images", "indices")
         files = [Path(self.options[name]) for name in names if name in self.options]
+        if volumes is not None and self._volumes_of == "queries":
+            files += [path for path in (Path(self.options["volumes"]) / TABLE,) if path.exists()]
         return Found(
             tool=str(self.options.get("method") or "files"),
             latents=latents,
@@ -82,6 +84,10 @@ class Files(Importer):
             notes=tuple(notes),
             missing=tuple(f"no {name} were given" for name in _SOURCES if name not in self.options),
         )
+
+    @property
+    def _volumes_of(self) -> str:
+        return str(self.options.get("volumes_of", "queries"))
 
     def _find(
         self, n_rows: int, path: Path, dataset: Dataset, columns: Any = None, images: Path | None = None
@@ -152,7 +158,7 @@ class Files(Importer):
         if "volumes" not in self.options:
             return None
         folder = Path(self.options["volumes"])
-        if self.options.get("volumes_of", "queries") == "queries":
+        if self._volumes_of == "queries":
             paths = choose_by_query(folder, dataset.queries, notes)
         else:
             if classes is None or posteriors is None:

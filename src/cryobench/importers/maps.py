@@ -28,6 +28,9 @@ from cryobench.reconstruction.statistics import draw_consensus
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
 
+TABLE = "volumes.csv"
+"""File in a folder of maps that lists which belongs to which particle."""
+
 
 @dataclass(frozen=True, eq=False)
 class ForeignMaps:
@@ -110,9 +113,8 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
 
     FormatError if the assignment is unclear.
     """
-    table = folder / "volumes.csv"
-    if table.exists():
-        return _by_table(table, queries)
+    if (folder / TABLE).exists():
+        return _by_table(folder / TABLE, queries)
     paths = list_volumes(folder)
     numbers = [_last_number(path) for path in paths]
     by_number: dict[int, list[Path]] = {}
@@ -184,8 +186,14 @@ def _by_table(path: Path, queries: np.ndarray) -> list[Path]:
     columns = read_csv_table(path, "a list of maps with the columns particle and file").columns()
     if not {"particle", "file"} <= set(columns):
         raise FormatError(f"{path} has the columns {', '.join(columns) or 'none'}, expected particle and file.")
-    named = dict(zip(columns["particle"], columns["file"], strict=True))
-    missing = [int(query) for query in queries if str(int(query)) not in named]
+    named: dict[int, str] = {}
+    for particle, file in zip(columns["particle"], columns["file"], strict=True):
+        if not particle.isdecimal():
+            raise FormatError(f"{path} names the particle {particle!r}, expected an index counted from 0.")
+        other = named.setdefault(int(particle), file)
+        if other != file:
+            raise FormatError(f"{path} names two maps of particle {int(particle)}, {other} and {file}. Remove one.")
+    missing = [query for query in queries.tolist() if query not in named]
     if missing:
         raise FormatError(f"{path} names no map of query particle {missing[0]} ({len(missing)} of {len(queries)}).")
-    return [path.parent / named[str(int(query))] for query in queries]
+    return [path.parent / named[query] for query in queries.tolist()]

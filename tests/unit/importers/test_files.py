@@ -283,9 +283,43 @@ def test_maps_are_given_to_query_particles_by_number_by_order_or_by_a_table(data
         assert volumes is not None
         for item, query in enumerate(dataset.queries):
             np.testing.assert_array_equal(volumes.read(item), true_volume(dataset, int(query)))
+    assert listed / "volumes.csv" in read(dataset, volumes=listed).files
     unknown = write_maps(tmp_path / "unknown", dataset, ["x7.mrc", "y91.mrc", "z5.mrc"])
     with pytest.raises(FormatError, match="names do not identify particles"):
         read(dataset, volumes=unknown)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["000002,b.mrc", "10,c.mrc", "36,a.mrc"], None),
+        (["2,b.mrc", "10,c.mrc", "36,a.mrc", "2,c.mrc"], r"names two maps of particle 2, b\.mrc and c\.mrc"),
+        (["2,b.mrc", "10,c.mrc", "last,a.mrc"], "names the particle 'last', expected an index"),
+        (["2,b.mrc", "10,c.mrc"], r"names no map of query particle 36 \(1 of 3\)"),
+    ],
+)
+def test_a_table_of_maps_names_each_particle_once(
+    rows: list[str], said: str | None, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.queries.tolist() == [2, 10, 36]
+    folder = write_maps(tmp_path / "maps", dataset, ["b.mrc", "c.mrc", "a.mrc"])
+    (folder / "volumes.csv").write_text("\n".join(["particle,file", *rows]) + "\n")
+    if said is None:
+        assert [path.name for path in read(dataset, volumes=folder).files[-3:]] == ["b.mrc", "c.mrc", "a.mrc"]
+        return
+    with pytest.raises(FormatError, match=said):
+        read(dataset, volumes=folder)
+
+
+def test_an_import_follows_a_table_of_maps_that_was_corrected(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, ["b.mrc", "c.mrc", "a.mrc"])
+    for order in ("abc", "bca"):
+        rows = [f"{query},{name}.mrc" for query, name in zip(dataset.queries, order, strict=True)]
+        (folder / "volumes.csv").write_text("\n".join(["particle,file", *rows]) + "\n")
+        if order == "abc":
+            import_results("files", None, dataset, tmp_path / "run", options={"volumes": folder})
+    with pytest.raises(FormatError, match="is not this import"):
+        import_results("files", None, dataset, tmp_path / "run", options={"volumes": folder})
 
 
 def test_maps_of_classes_go_to_the_particles_of_each(dataset: Dataset, tmp_path: Path) -> None:
