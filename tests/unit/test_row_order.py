@@ -115,6 +115,7 @@ def test_a_count_of_the_rows_does_not_say_which_particles_are_missing(tmp_path: 
             "image,state\n1@particles.mrcs,0\n1@particles.mrcs,1\n",
             "names the image '1@particles.mrcs' more than once",
         ),
+        ("particle,state\n", r"labels 0 particles \(shape \(0,\)\), but there are 6"),
         ("state,particle\n0,1\n0,1,2\n", "row 3 is '0,1,2', 3 fields where the first row"),
     ],
 )
