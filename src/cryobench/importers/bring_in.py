@@ -154,7 +154,7 @@ def _check_parts(found: Found, dataset: Dataset, volumes_by: str) -> None:
         Reconstruction(dataset.queries, **{name: getattr(found, name) for name in parts})
     except ValueError as error:
         names = ", ".join(str(file) for file in found.files if file.suffix not in (".mrc", ".map"))
-        raise FormatError(f"results do not have the expected numbers of rows, in {names}: {error}") from error
+        raise FormatError(f"results cannot be used, in {names}: {error}") from error
     if volumes_by != "kernel-regression" and (found.volumes is not None or found.decodes_by is None):
         return
     assert found.latents is not None

@@ -140,7 +140,11 @@ def test_a_column_of_particles_that_contradicts_the_selection_is_shown(
     ("option", "values", "said"),
     [
         ("latents", np.zeros((4, 90)), r"shape \(4, 90\), and toy has 90 particles: expected a row for each"),
-        ("labels", np.full((90, 3), 0.9), r"wrong\.npy: posteriors of particle 0 sum to 2\.69"),
+        (
+            "labels",
+            np.full((90, 3), 0.9),
+            r"results cannot be used, in .*wrong\.npy: posteriors of particle 0 sum to 2\.69",
+        ),
         ("poses", np.tile(2 * np.eye(3), (90, 1, 1)), r"wrong\.npy: the rotation of particle 0 is not a proper"),
     ],
 )
