@@ -82,6 +82,8 @@ def import_results(
         raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
+        # A process killed after writing the run has left its decoded volumes.
+        shutil.rmtree(target / _WORK, ignore_errors=True)
         context.progress.note(f"{target}: already finished, nothing was imported.")
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
@@ -97,7 +99,7 @@ def import_results(
         priors = replace(record.priors, volumes="none" if result.volumes is None else origin)
         result = replace(result, record=record.with_(priors=priors))
         save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
-        shutil.rmtree(target / _WORK)
+        shutil.rmtree(target / _WORK, ignore_errors=True)
     return load_reconstruction(target)
 
 

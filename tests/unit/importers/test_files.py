@@ -415,6 +415,16 @@ def test_an_imported_run_is_scored_as_any_other(tmp_path: Path) -> None:
     assert run.record.priors.volumes == "files"
 
 
+def test_volumes_left_by_a_process_that_was_killed_at_the_end_are_removed(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "z.npy", latents)
+    for _ in range(2):
+        import_results("files", None, dataset, tmp_path / "run", options={"latents": tmp_path / "z.npy"})
+        assert not (tmp_path / "run" / "checkpoint").exists()
+        (tmp_path / "run" / "checkpoint" / "volumes").mkdir(parents=True)
+
+
 def test_the_page_of_importers_is_current() -> None:
     page = Path(__file__).parents[3] / "docs" / "importers.md"
     assert page.read_text(encoding="utf-8") == describe_importers()
