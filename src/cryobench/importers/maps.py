@@ -20,7 +20,7 @@ from cryobench._progress import Progress
 from cryobench.check.inspections.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
 from cryobench.io.adoption.state_volumes import list_volumes
-from cryobench.io.adoption.stated_size import differs
+from cryobench.io.adoption.stated_size import are_unequal, differs
 from cryobench.io.formats.csv_table import read_csv_table
 from cryobench.io.formats.mrc import MrcFolder, read_volume
 from cryobench.io.formats.mrc_header import read_header
@@ -54,7 +54,7 @@ class ForeignMaps:
     def read(self, index: int) -> np.ndarray:
         """Volume (z, y, x) float32."""
         volume, _ = read_volume(self.paths[index])
-        if len(volume) != self.box_size or differs(self.voxel_size, self.pixel_size):
+        if len(volume) != self.box_size or are_unequal(self.voxel_size, self.pixel_size):
             volume = regrid_volume(volume, self.voxel_size, box_size=self.box_size, new_pixel_size=self.pixel_size)
         if self.mirrored:
             volume = mirror_volume(volume)
@@ -81,7 +81,11 @@ def place_maps(
     ------
     FormatError
         If a file is not a cubic map, or boxes differ.
+    ValueError
+        If a given voxel size is not positive.
     """
+    if voxel_size is not None and not voxel_size > 0:
+        raise ValueError(f"--voxel-size must be positive, in Å, got {voxel_size:g}.")
     box = MrcFolder(paths[:1]).box_size
     for path in dict.fromkeys(paths):
         header = read_header(path)
@@ -97,7 +101,7 @@ def place_maps(
                 f"headers of the maps state voxels of {stated:.4g} Å, ignored: on the box of the images they have "
                 f"{voxel_size:.4g} Å. If the header is right, give --voxel-size {stated:.4g}."
             )
-    if box != size or differs(voxel_size, pixel_size):
+    if box != size or are_unequal(voxel_size, pixel_size):
         notes.append(
             f"maps of {box} voxels of {voxel_size:.4g} Å are resampled in Fourier space to {size} of "
             f"{pixel_size:.4g} Å."

@@ -354,12 +354,16 @@ def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset:
         assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
 
 
-def test_a_voxel_size_that_is_given_outweighs_box_and_headers(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("voxel", [1.0, 5.0])
+def test_a_voxel_size_that_is_given_outweighs_box_and_headers(voxel: float, dataset: Dataset, tmp_path: Path) -> None:
+    """1 Å too, which in a header means that none was set."""
     folder = write_maps(tmp_path / "maps", dataset, [f"{query:04d}.mrc" for query in dataset.queries])
-    found = read(dataset, volumes=folder, voxel_size=5.0)
-    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), 5.0, box_size=16, new_pixel_size=4.0)
+    found = read(dataset, volumes=folder, voxel_size=voxel)
+    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), voxel, box_size=16, new_pixel_size=4.0)
     assert found.volumes is not None
     np.testing.assert_allclose(found.volumes.read(0), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="--voxel-size must be positive, in Å, got 0"):
+        read(dataset, volumes=folder, voxel_size=0.0)
 
 
 @pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror_volume, "--mirror")])
