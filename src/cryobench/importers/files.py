@@ -166,7 +166,9 @@ class Files(Importer):
             left = dataset.queries[classes[dataset.queries] < 0]
             if len(left):
                 raise FormatError(f"query particle {left[0]} has no class, so it has no map.")
-            paths = choose_by_class(folder, classes[dataset.queries], posteriors.shape[1], notes)
+            labels, n_classes = np.unique(classes[classes >= 0]), posteriors.shape[1]
+            labels = labels if len(labels) == n_classes else np.arange(n_classes)
+            paths = choose_by_class(folder, classes[dataset.queries], labels, notes)
         return place_maps(
             paths,
             dataset.particles,
@@ -182,13 +184,11 @@ def _names_images(path: Path) -> bool:
 
 
 def _one_hot(classes: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Posteriors (n, k) of classes, NaN for −1; classes counted from 1 become counted from 0."""
+    """Posteriors (n, k) of the classes that occur, NaN for −1; and the classes."""
     known = classes >= 0
     if not known.any():
         raise FormatError(f"{path} assigns no particle to a class: all are -1.")
     values, numbered = np.unique(classes[known], return_inverse=True)
     posteriors = np.full((len(classes), len(values)), np.nan, dtype=np.float32)
     posteriors[known] = np.eye(len(values), dtype=np.float32)[numbered]
-    compact = np.full(len(classes), -1, dtype=np.int64)
-    compact[known] = numbered
-    return posteriors, compact
+    return posteriors, classes

@@ -9,7 +9,7 @@ another box is taken to cover the same extent as the images, unless its header s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
+from cryobench._text import list_some
 from cryobench.check.inspections.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
 from cryobench.io.adoption.state_volumes import list_volumes
@@ -147,20 +148,38 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
     )
 
 
-def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
-    """Map of each query particle's class (q,) in a folder. FormatError if file names do not count the classes."""
+def choose_by_class(folder: Path, classes: np.ndarray, labels: np.ndarray, notes: list[str]) -> list[Path]:
+    """Map of each query particle's class (q,) in a folder; ``labels`` (k,), sorted, are the classes with particles.
+
+    Maps of other classes, without particles, are not used. FormatError if file names do not count the classes.
+    """
     paths = list_volumes(folder)
     numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
-    if len(numbered) != len(paths) or len(paths) != n_classes:
-        raise FormatError(
-            f"{folder} holds {len(paths)} maps ({', '.join(path.name for path in paths[:4])} …) for {n_classes} "
-            "classes: expected one each, counted by the last number in its name."
-        )
-    first = min(numbered)
-    if sorted(numbered) != list(range(first, first + n_classes)) or first > 1:
-        raise FormatError(f"{folder}: maps of classes count from 0 or 1, without gaps; found {sorted(numbered)}.")
-    notes.append(f"the map of a particle is that of its class; class 0 is {numbered[first].name}.")
-    return [numbered[first + int(each)] for each in classes]
+    first, count = min(numbered, default=0), len(labels)
+    without_gaps = sorted(numbered) == list(range(first, first + len(paths))) and first <= 1
+    if without_gaps and len(paths) == count:
+        numbers = first + np.arange(count)
+    else:
+        # Labels count from 0 or 1, the maps from ``first``; or a map was removed with its empty class.
+        steps = (first, first - 1) if without_gaps else (-1, 0, 1)
+        fitting = [step for step in steps if _are_maps_of(labels + step, numbered, whole=not without_gaps)]
+        if len(numbered) != len(paths) or len(fitting) != 1:
+            raise FormatError(
+                f"{folder} holds {len(paths)} maps ({list_some([path.name for path in paths], 5)}) for the classes "
+                f"{list_some([str(label) for label in labels.tolist()], 8)}: expected one each, counted by the last "
+                "number in its name. Leave only those of classes with particles."
+            )
+        numbers = labels + fitting[0]
+    notes.append(
+        f"the map of a particle is that of its class; class {labels[0]} is {numbered[int(numbers[0])].name}."
+    )
+    return [numbered[number] for number in numbers[np.searchsorted(labels, classes)].tolist()]
+
+
+def _are_maps_of(numbers: np.ndarray, numbered: Collection[int], *, whole: bool) -> bool:
+    """Whether there is a map of each of these numbers; ``whole``: and no other one."""
+    wanted = set(numbers.tolist())
+    return wanted == set(numbered) if whole else wanted <= set(numbered)
 
 
 def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:

@@ -341,6 +341,39 @@ def test_maps_of_classes_go_to_the_particles_of_each(dataset: Dataset, tmp_path:
         np.testing.assert_array_equal(found.volumes.read(item), true_volume(dataset, int(query)))
 
 
+@pytest.mark.parametrize(
+    ("classes", "maps", "assigned"),
+    [
+        ([1, 2, 4], [1, 2, 3, 4], [1, 2, 4]),  # both count from 1, and class 3 is empty
+        ([0, 1, 3], [1, 2, 3, 4], [1, 2, 4]),
+        ([0, 1, 2], [0, 1, 2, 3], [0, 1, 2]),
+        ([1, 2, 4], [1, 2, 4], [1, 2, 4]),  # its map was removed
+        ([1, 2, 3], [0, 1, 2], [0, 1, 2]),
+        ([1, 2, 3], [1, 2, 3, 4], None),  # the first or the last may be empty
+        ([0, 1, 2], [5, 6, 7], None),
+    ],
+)
+def test_maps_of_empty_classes_are_not_used(
+    classes: list[int], maps: list[int], assigned: list[int] | None, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.truth is not None
+    states, folder = dataset.truth.states, tmp_path / "maps"
+    for number in maps:
+        write_volume(folder / f"class{number:03d}.mrc", np.full((16, 16, 16), number, np.float32), 4.0)
+    np.save(tmp_path / "labels.npy", np.array(classes)[states])
+    options = {"volumes": folder, "labels": tmp_path / "labels.npy", "volumes_of": "classes"}
+    if assigned is None:
+        with pytest.raises(FormatError, match="expected one each, counted by the last number in its name"):
+            read(dataset, **options)
+        return
+    found = read(dataset, **options)
+    assert found.volumes is not None
+    assert [int(found.volumes.read(item)[0, 0, 0]) for item in range(len(dataset.queries))] == [
+        assigned[states[query]] for query in dataset.queries
+    ]
+    assert f"class {classes[0]} is class{assigned[0]:03d}.mrc" in found.notes[-1]
+
+
 def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset: Dataset, tmp_path: Path) -> None:
     pixel, fine = dataset.particles.pixel_size, tmp_path / "fine"
     for query in dataset.queries:
