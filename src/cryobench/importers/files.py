@@ -64,7 +64,7 @@ class Files(Importer):
         latents = None
         if "latents" in self.options:
             path = Path(self.options["latents"])
-            latents = self._place(read_table(path, "latents"), path, dataset, notes)
+            latents = self._place(read_table(path, "latents"), path, dataset, notes).astype(np.float32)
         posteriors, classes = self._read_labels(dataset, notes)
         rotations, shifts = self._read_poses(dataset, notes)
         volumes = self._read_volumes(dataset, posteriors, classes, notes)

@@ -45,8 +45,8 @@ class Rows:
         return int((self.of >= 0).sum())
 
     def place(self, values: np.ndarray) -> np.ndarray:
-        """Values (rows, ...) as float32 in the order of the particles, NaN where there is no row."""
-        placed = np.full((len(self.of), *values.shape[1:]), np.nan, dtype=np.float32)
+        """Values (rows, ...) in the order of the particles, NaN where there is no row."""
+        placed = np.full((len(self.of), *values.shape[1:]), np.nan, dtype=np.result_type(values, np.float32))
         placed[self.of >= 0] = values[self.of[self.of >= 0]]
         return placed
 

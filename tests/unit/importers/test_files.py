@@ -224,6 +224,10 @@ def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Pat
     np.savetxt(tmp_path / "halves.txt", states + 0.5)
     with pytest.raises(FormatError, match=r"halves\.txt: a label is [0-9]\.5, expected whole numbers"):
         read(dataset, labels=tmp_path / "halves.txt")
+    np.savetxt(tmp_path / "large.txt", 2**24 + states, fmt="%d")  # more digits than a float32 has
+    found = read(dataset, labels=tmp_path / "large.txt")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
     order = np.random.default_rng(3).permutation(len(states))
     pd.DataFrame({"particle": order, "class": states[order]}).to_csv(tmp_path / "labels.csv", index=False)
     found = read(dataset, labels=tmp_path / "labels.csv")
