@@ -1,4 +1,4 @@
-"""A CTF table reads the same whichever program wrote it, and without its images."""
+"""A CTF table reads the same whichever program wrote it, without its images, and as it is now."""
 
 import dataclasses
 
@@ -13,6 +13,9 @@ from cryobench.io.programs.cryodrgn import write_ctf
 from cryobench.io.programs.cryosparc import write_cs
 from cryobench.io.programs.ctf_table import read_ctf_table
 from cryobench.io.programs.relion import write_star
+from cryobench.recipes.draws import draw_ctf
+from cryobench.recipes.imaging.noise import noise_power
+from cryobench.recipes.settings import SimulationSettings
 
 N, SIZE = 7, 12
 
@@ -65,3 +68,21 @@ def test_a_defocus_in_micrometres_is_refused(particles, tmp_path, suffix):
         {".star": write_star, ".cs": write_cs}[suffix](path, particles)
     with pytest.raises(FormatError, match=r"table\.\w+: .*(U|df1_A).* is at most 1\.\d+, expected thousands of Å"):
         read_ctf_table(path)
+
+
+def test_a_table_that_was_written_again_is_read_again(particles, tmp_path):
+    """In one session, under the same name: the plan of a data set states the hash of the newer one."""
+    path = tmp_path / "table.pkl"
+    for scale in (1.0, 1.1):
+        ctf = dataclasses.replace(particles.ctf, defocus_u=scale * particles.ctf.defocus_u)
+        write_ctf(path, ctf, box_size=SIZE, pixel_size=2.0)
+        drawn = draw_ctf(SimulationSettings(ctf_table=path), 0, np.arange(N))
+        np.testing.assert_allclose(np.sort(drawn.defocus_u), np.sort(ctf.defocus_u), rtol=1e-6)
+
+
+def test_a_spectrum_that_was_written_again_is_read_again(tmp_path):
+    path = tmp_path / "noise.txt"
+    for power in (1.0, 2.25):
+        path.write_text(f"0 1\n0.1 {power}\n")
+        settings = SimulationSettings(noise_spectrum=path)
+        np.testing.assert_allclose(noise_power(settings, np.array([0.05, 0.2])), [(1 + power) / 2, power])

@@ -40,6 +40,17 @@ def test_arrays_come_back(tmp_path: Path, values: np.ndarray) -> None:
         assert found.dtype == values.dtype
 
 
+@pytest.mark.filterwarnings("ignore:Stored array in format 2.0")
+@pytest.mark.parametrize("n_classes", [20, 200])
+def test_a_table_of_many_fields(tmp_path: Path, n_classes: int) -> None:
+    """As of jobs of cryoSPARC with many classes, each of which has 18 fields."""
+    fields = [
+        (f"alignments_class_{number}/field_{index}", "<f4") for number in range(n_classes) for index in range(18)
+    ]
+    np.save(tmp_path / "x.npy", np.ones(2, fields))
+    assert read_npy(tmp_path / "x.npy").dtype == np.dtype(fields)
+
+
 @pytest.mark.parametrize("read", [read_npy, map_npy, read_array])
 @pytest.mark.parametrize(
     ("content", "message"),
@@ -54,6 +65,7 @@ def test_arrays_come_back(tmp_path: Path, values: np.ndarray) -> None:
         (npy(HUGE.replace("<f8", "|O")), "Python objects in it are never opened"),
         (npy("{'descr': '<f8', 'fortran"), "cannot be read as a NumPy file"),
         (npy("[" * 9000), "cannot be read as a NumPy file"),
+        (npy("-" * 60_000), "cannot be read as a NumPy file"),
         (npy(HUGE, version=b"\x07\x00"), r"version 7\.0 of the format is unknown"),
         (npy(HUGE)[:7], "expected an array as numpy.save writes it"),
         (npy(HUGE)[:40], "cannot be read as a NumPy file"),

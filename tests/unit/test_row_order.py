@@ -87,6 +87,19 @@ def test_a_count_of_the_rows_gives_way_to_a_column_that_says_more(tmp_path: Path
     np.testing.assert_array_equal(found, np.where(np.isin(np.arange(N), ORDER[:2]), STATES, -1))
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_count_of_the_rows_does_not_say_which_particles_are_missing(tmp_path: Path, suffix: str) -> None:
+    particles, frame = make_particles(tmp_path), pd.DataFrame({"state": STATES})
+    for some in (frame, frame[2:].reset_index(drop=True)):
+        some.to_csv(tmp_path / "l.csv")
+        some.to_parquet(tmp_path / "l.parquet")
+        if len(some) == N:
+            np.testing.assert_array_equal(read_labels(tmp_path / f"l.{suffix}", particles), STATES)
+        else:
+            with pytest.raises(FormatError, match=r"labels 4 particles .*, but there are 6"):
+                read_labels(tmp_path / f"l.{suffix}", particles)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -102,6 +115,7 @@ def test_a_count_of_the_rows_gives_way_to_a_column_that_says_more(tmp_path: Path
             "image,state\n1@particles.mrcs,0\n1@particles.mrcs,1\n",
             "names the image '1@particles.mrcs' more than once",
         ),
+        ("particle,state\n", r"labels 0 particles \(shape \(0,\)\), but there are 6"),
         ("state,particle\n0,1\n0,1,2\n", "row 3 is '0,1,2', 3 fields where the first row"),
     ],
 )

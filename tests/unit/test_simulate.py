@@ -17,7 +17,7 @@ from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
 from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
-from cryobench.recipes.draws import assign_states, draw_poses
+from cryobench.recipes.draws import Junk, assign_states, draw_junk, draw_poses
 from cryobench.recipes.imaging.images import Microscope
 from cryobench.recipes.imaging.job import Job
 from cryobench.recipes.imaging.projectors import SliceProjector
@@ -158,6 +158,15 @@ def test_killed_run_is_continued_by_the_same_call(reference, tmp_path, monkeypat
     again = simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, seed=3)
     assert made == [0, 1, 2]  # none was made twice
     assert _hashes(again.path) == _hashes(reference.path)
+
+
+def test_a_stretch_of_junk_alone_is_refused_before_anything_is_written(tmp_path):
+    chosen = {**SMALL, "junk_noise": 0.9}
+    junk = draw_junk(build_settings(get_recipe("igg-1d"), "tiny", chosen), 0, range(21))
+    first = int(np.flatnonzero(junk == Junk.NOISE)[0])
+    with pytest.raises(ValueError, match="all 1 particles would be junk: make more of them, or lower junk_noise"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=chosen, particles=(first, first + 1))
+    assert not (tmp_path / "data").exists()
 
 
 def test_finished_data_set_is_returned_and_another_is_refused(reference):

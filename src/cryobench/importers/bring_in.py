@@ -82,6 +82,8 @@ def import_results(
         raise FormatError(f"{target} is a file, expected a new folder for the run.")
     found, account = examine(tool, path, dataset, options=options, volumes_by=volumes_by, context=context)
     if _is_here(target, account):
+        # A process killed after writing the run has left its decoded volumes.
+        shutil.rmtree(target / _WORK, ignore_errors=True)
         context.progress.note(f"{target}: already finished, nothing was imported.")
         return load_reconstruction(target)
     with lock_folder(target, doing=f"import {tool}"):
@@ -97,7 +99,7 @@ def import_results(
         priors = replace(record.priors, volumes="none" if result.volumes is None else origin)
         result = replace(result, record=record.with_(priors=priors))
         save_reconstruction(result, target, pixel_size=dataset.particles.pixel_size)
-        shutil.rmtree(target / _WORK)
+        shutil.rmtree(target / _WORK, ignore_errors=True)
     return load_reconstruction(target)
 
 
@@ -154,7 +156,7 @@ def _check_parts(found: Found, dataset: Dataset, volumes_by: str) -> None:
         Reconstruction(dataset.queries, **{name: getattr(found, name) for name in parts})
     except ValueError as error:
         names = ", ".join(str(file) for file in found.files if file.suffix not in (".mrc", ".map"))
-        raise FormatError(f"results do not have the expected numbers of rows, in {names}: {error}") from error
+        raise FormatError(f"results cannot be used, in {names}: {error}") from error
     if volumes_by != "kernel-regression" and (found.volumes is not None or found.decodes_by is None):
         return
     assert found.latents is not None

@@ -12,9 +12,9 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers.importer import Found, Importer, check_options
-from cryobench.importers.maps import ForeignMaps, choose_by_class, choose_by_query, place_maps
+from cryobench.importers.maps import TABLE, ForeignMaps, choose_by_class, choose_by_query, place_maps
 from cryobench.importers.poses import place_poses, read_foreign_poses
-from cryobench.importers.rows import Rows, find_particles
+from cryobench.importers.rows import Rows, find_particles, items_of
 from cryobench.importers.tables import Table, read_table
 from cryobench.io.adoption.labels import read_labels
 
@@ -64,12 +64,14 @@ class Files(Importer):
         latents = None
         if "latents" in self.options:
             path = Path(self.options["latents"])
-            latents = self._place(read_table(path, "latents"), path, dataset, notes)
+            latents = self._place(read_table(path, "latents"), path, dataset, notes).astype(np.float32)
         posteriors, classes = self._read_labels(dataset, notes)
         rotations, shifts = self._read_poses(dataset, notes)
         volumes = self._read_volumes(dataset, posteriors, classes, notes)
         names = ("latents", "labels", "poses", "images", "indices")
         files = [Path(self.options[name]) for name in names if name in self.options]
+        if volumes is not None and self._volumes_of == "queries":
+            files += [path for path in (Path(self.options["volumes"]) / TABLE,) if path.exists()]
         return Found(
             tool=str(self.options.get("method") or "files"),
             latents=latents,
@@ -82,6 +84,10 @@ class Files(Importer):
             notes=tuple(notes),
             missing=tuple(f"no {name} were given" for name in _SOURCES if name not in self.options),
         )
+
+    @property
+    def _volumes_of(self) -> str:
+        return str(self.options.get("volumes_of", "queries"))
 
     def _find(
         self, n_rows: int, path: Path, dataset: Dataset, columns: Any = None, images: Path | None = None
@@ -120,14 +126,14 @@ class Files(Importer):
                 classes = np.where(known, np.argmax(np.nan_to_num(placed), axis=1), -1)
                 return placed, classes
             placed_here = "images" in self.options or "indices" in self.options or path.suffix.lower() in _PLAIN
-            if table.keys is None and placed_here:
+            if not table.keys and placed_here:
                 classes = self._place(table, path, dataset, notes)[:, 0]
                 classes = np.where(np.isfinite(classes), classes, -1)
                 if (broken := classes[classes != np.floor(classes)]).size:
                     raise FormatError(f"{path}: a label is {broken[0]:g}, expected whole numbers; -1 for left out.")
                 return _one_hot(classes.astype(np.int64), path)
             named = bool(table.keys)
-        labels = read_labels(path, dataset.particles)
+        labels = read_labels(path, dataset.particles, uids=items_of(dataset).uids)
         by = f"a column of {path.name}" if named else "their order alone"
         notes.append(f"{path.name}: rows are particles by {by}.")
         return _one_hot(labels, path)
@@ -152,7 +158,7 @@ class Files(Importer):
         if "volumes" not in self.options:
             return None
         folder = Path(self.options["volumes"])
-        if self.options.get("volumes_of", "queries") == "queries":
+        if self._volumes_of == "queries":
             paths = choose_by_query(folder, dataset.queries, notes)
         else:
             if classes is None or posteriors is None:
@@ -160,7 +166,9 @@ class Files(Importer):
             left = dataset.queries[classes[dataset.queries] < 0]
             if len(left):
                 raise FormatError(f"query particle {left[0]} has no class, so it has no map.")
-            paths = choose_by_class(folder, classes[dataset.queries], posteriors.shape[1], notes)
+            labels, n_classes = np.unique(classes[classes >= 0]), posteriors.shape[1]
+            labels = labels if len(labels) == n_classes else np.arange(n_classes)
+            paths = choose_by_class(folder, classes[dataset.queries], labels, notes)
         return place_maps(
             paths,
             dataset.particles,
@@ -176,13 +184,11 @@ def _names_images(path: Path) -> bool:
 
 
 def _one_hot(classes: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Posteriors (n, k) of classes, NaN for −1; classes counted from 1 become counted from 0."""
+    """Posteriors (n, k) of the classes that occur, NaN for −1; and the classes."""
     known = classes >= 0
     if not known.any():
         raise FormatError(f"{path} assigns no particle to a class: all are -1.")
     values, numbered = np.unique(classes[known], return_inverse=True)
     posteriors = np.full((len(classes), len(values)), np.nan, dtype=np.float32)
     posteriors[known] = np.eye(len(values), dtype=np.float32)[numbered]
-    compact = np.full(len(classes), -1, dtype=np.int64)
-    compact[known] = numbered
-    return posteriors, compact
+    return posteriors, classes

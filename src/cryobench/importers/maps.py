@@ -9,7 +9,7 @@ another box is taken to cover the same extent as the images, unless its header s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,16 +17,20 @@ import numpy as np
 
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
+from cryobench._text import list_some
 from cryobench.check.inspections.references import compare_in_place, mean_map
 from cryobench.data import Particles, VolumeSource
 from cryobench.io.adoption.state_volumes import list_volumes
-from cryobench.io.adoption.stated_size import differs
+from cryobench.io.adoption.stated_size import are_unequal, differs
 from cryobench.io.formats.csv_table import read_csv_table
 from cryobench.io.formats.mrc import MrcFolder, read_volume
 from cryobench.io.formats.mrc_header import read_header
 from cryobench.reconstruction.statistics import draw_consensus
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
+
+TABLE = "volumes.csv"
+"""File in a folder of maps that lists which belongs to which particle."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +55,7 @@ class ForeignMaps:
     def read(self, index: int) -> np.ndarray:
         """Volume (z, y, x) float32."""
         volume, _ = read_volume(self.paths[index])
-        if len(volume) != self.box_size or differs(self.voxel_size, self.pixel_size):
+        if len(volume) != self.box_size or are_unequal(self.voxel_size, self.pixel_size):
             volume = regrid_volume(volume, self.voxel_size, box_size=self.box_size, new_pixel_size=self.pixel_size)
         if self.mirrored:
             volume = mirror_volume(volume)
@@ -78,7 +82,11 @@ def place_maps(
     ------
     FormatError
         If a file is not a cubic map, or boxes differ.
+    ValueError
+        If a given voxel size is not positive.
     """
+    if voxel_size is not None and not voxel_size > 0:
+        raise ValueError(f"--voxel-size must be positive, in Å, got {voxel_size:g}.")
     box = MrcFolder(paths[:1]).box_size
     for path in dict.fromkeys(paths):
         header = read_header(path)
@@ -94,7 +102,7 @@ def place_maps(
                 f"headers of the maps state voxels of {stated:.4g} Å, ignored: on the box of the images they have "
                 f"{voxel_size:.4g} Å. If the header is right, give --voxel-size {stated:.4g}."
             )
-    if box != size or differs(voxel_size, pixel_size):
+    if box != size or are_unequal(voxel_size, pixel_size):
         notes.append(
             f"maps of {box} voxels of {voxel_size:.4g} Å are resampled in Fourier space to {size} of "
             f"{pixel_size:.4g} Å."
@@ -110,9 +118,8 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
 
     FormatError if the assignment is unclear.
     """
-    table = folder / "volumes.csv"
-    if table.exists():
-        return _by_table(table, queries)
+    if (folder / TABLE).exists():
+        return _by_table(folder / TABLE, queries)
     paths = list_volumes(folder)
     numbers = [_last_number(path) for path in paths]
     by_number: dict[int, list[Path]] = {}
@@ -141,20 +148,38 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
     )
 
 
-def choose_by_class(folder: Path, classes: np.ndarray, n_classes: int, notes: list[str]) -> list[Path]:
-    """Map of each query particle's class (q,) in a folder. FormatError if file names do not count the classes."""
+def choose_by_class(folder: Path, classes: np.ndarray, labels: np.ndarray, notes: list[str]) -> list[Path]:
+    """Map of each query particle's class (q,) in a folder; ``labels`` (k,), sorted, are the classes with particles.
+
+    Maps of other classes, without particles, are not used. FormatError if file names do not count the classes.
+    """
     paths = list_volumes(folder)
     numbered = {number: path for path in paths if (number := _last_number(path)) is not None}
-    if len(numbered) != len(paths) or len(paths) != n_classes:
-        raise FormatError(
-            f"{folder} holds {len(paths)} maps ({', '.join(path.name for path in paths[:4])} …) for {n_classes} "
-            "classes: expected one each, counted by the last number in its name."
-        )
-    first = min(numbered)
-    if sorted(numbered) != list(range(first, first + n_classes)) or first > 1:
-        raise FormatError(f"{folder}: maps of classes count from 0 or 1, without gaps; found {sorted(numbered)}.")
-    notes.append(f"the map of a particle is that of its class; class 0 is {numbered[first].name}.")
-    return [numbered[first + int(each)] for each in classes]
+    first, count = min(numbered, default=0), len(labels)
+    without_gaps = sorted(numbered) == list(range(first, first + len(paths))) and first <= 1
+    if without_gaps and len(paths) == count:
+        numbers = first + np.arange(count)
+    else:
+        # Labels count from 0 or 1, the maps from ``first``; or a map was removed with its empty class.
+        steps = (first, first - 1) if without_gaps else (-1, 0, 1)
+        fitting = [step for step in steps if _are_maps_of(labels + step, numbered, whole=not without_gaps)]
+        if len(numbered) != len(paths) or len(fitting) != 1:
+            raise FormatError(
+                f"{folder} holds {len(paths)} maps ({list_some([path.name for path in paths], 5)}) for the classes "
+                f"{list_some([str(label) for label in labels.tolist()], 8)}: expected one each, counted by the last "
+                "number in its name. Leave only those of classes with particles."
+            )
+        numbers = labels + fitting[0]
+    notes.append(
+        f"the map of a particle is that of its class; class {labels[0]} is {numbered[int(numbers[0])].name}."
+    )
+    return [numbered[number] for number in numbers[np.searchsorted(labels, classes)].tolist()]
+
+
+def _are_maps_of(numbers: np.ndarray, numbered: Collection[int], *, whole: bool) -> bool:
+    """Whether there is a map of each of these numbers; ``whole``: and no other one."""
+    wanted = set(numbers.tolist())
+    return wanted == set(numbered) if whole else wanted <= set(numbered)
 
 
 def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:
@@ -188,8 +213,14 @@ def _by_table(path: Path, queries: np.ndarray) -> list[Path]:
     columns = read_csv_table(path, "a list of maps with the columns particle and file").columns()
     if not {"particle", "file"} <= set(columns):
         raise FormatError(f"{path} has the columns {', '.join(columns) or 'none'}, expected particle and file.")
-    named = dict(zip(columns["particle"], columns["file"], strict=True))
-    missing = [int(query) for query in queries if str(int(query)) not in named]
+    named: dict[int, str] = {}
+    for particle, file in zip(columns["particle"], columns["file"], strict=True):
+        if not particle.isdecimal():
+            raise FormatError(f"{path} names the particle {particle!r}, expected an index counted from 0.")
+        other = named.setdefault(int(particle), file)
+        if other != file:
+            raise FormatError(f"{path} names two maps of particle {int(particle)}, {other} and {file}. Remove one.")
+    missing = [query for query in queries.tolist() if query not in named]
     if missing:
         raise FormatError(f"{path} names no map of query particle {missing[0]} ({len(missing)} of {len(queries)}).")
-    return [path.parent / named[str(int(query))] for query in queries]
+    return [path.parent / named[query] for query in queries.tolist()]

@@ -7,7 +7,7 @@ In order of trust:
 3. indices of the rows alone;
 4. the order of the particles, where the numbers are equal, which is reported.
 
-Sources of both the first and the second kind must agree. Particles without a row have row −1.
+A source of the first kind must agree with one of the second or third. Particles without a row have row −1.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Rows:
         return int((self.of >= 0).sum())
 
     def place(self, values: np.ndarray) -> np.ndarray:
-        """Values (rows, ...) as float32 in the order of the particles, NaN where there is no row."""
-        placed = np.full((len(self.of), *values.shape[1:]), np.nan, dtype=np.float32)
+        """Values (rows, ...) in the order of the particles, NaN where there is no row."""
+        placed = np.full((len(self.of), *values.shape[1:]), np.nan, dtype=np.result_type(values, np.float32))
         placed[self.of >= 0] = values[self.of[self.of >= 0]]
         return placed
 
@@ -84,34 +84,30 @@ def find_particles(
         If a file cannot be read, the numbers of rows do not match, or two sources contradict one another.
     """
     particles = dataset.particles
-    by_column = None if columns is None else find_rows(columns, _items(dataset), path)
+    by_column = None if columns is None else find_rows(columns, items_of(dataset), path)
     chosen = None if indices is None else read_indices(indices)
     if chosen is not None and len(chosen) != n_rows:
         raise FormatError(
             f"{indices} selects {len(chosen):,} particles, and {path} has {n_rows:,} rows: it is not the selection "
             "that this run was made with."
         )
-    by_table = None if images is None else _by_table(images, chosen, n_rows, path, dataset)
-    if by_column is not None and by_table is not None and not np.array_equal(by_column, by_table):
-        first = int(np.argmax(by_column != by_table))
+    other = None
+    if images is not None:
+        selected = "" if indices is None else f", of which {indices.name} selects some"
+        by_table = _by_table(images, chosen, n_rows, path, dataset)
+        other = Rows(by_table, f"the images that {images.name} names{selected}")
+    elif indices is not None and chosen is not None:
+        other = Rows(_by_indices(chosen, indices, len(particles)), indices.name)
+    if by_column is not None and other is not None and not np.array_equal(by_column, other.of):
+        first = int(np.argmax(by_column != other.of))
         raise FormatError(
-            f"{path} and {images} contradict one another: particle {first} is row {by_column[first]} by the first's "
-            f"own column, and row {by_table[first]} by the images of the second (-1: none). Which is right?"
+            f"{path} and {images or indices} contradict one another: particle {first} is row {by_column[first]} by "
+            f"the first's own column, and row {other.of[first]} by the second (-1: none). Which is right?"
         )
     if by_column is not None:
         return Rows(by_column, f"a column of {path.name}")
-    if by_table is not None:
-        selected = "" if chosen is None else f", of which {indices.name if indices else ''} selects some"
-        assert images is not None
-        return Rows(by_table, f"the images that {images.name} names{selected}")
-    if chosen is not None:
-        assert indices is not None
-        if chosen.max(initial=-1) >= len(particles):
-            raise FormatError(
-                f"{indices} selects particle {chosen.max()}, and the data set has {len(particles):,}, 0 to "
-                f"{len(particles) - 1}: it is for another set of particles."
-            )
-        return Rows(_invert(chosen, len(particles)), f"{indices.name}")
+    if other is not None:
+        return other
     if n_rows != len(particles):
         raise FormatError(
             f"{path} has {n_rows:,} rows, and {dataset.name} has {len(particles):,} particles: no match. Give "
@@ -141,7 +137,8 @@ def read_indices(path: Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def _items(dataset: Dataset) -> Items:
+def items_of(dataset: Dataset) -> Items:
+    """The particles of a data set, by all that rows may name them by."""
     table = None if dataset.path is None else dataset.path / "particles.cs"
     uids = read_cs_uids(table) if table is not None and table.exists() else None
     return Items(len(dataset.particles), images=dataset.particles.images, uids=uids)
@@ -160,7 +157,7 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
             "was made with (--indices FILE)."
         )
     if by_uid:
-        found = find_rows({"uid": names}, _items(dataset), images)
+        found = find_rows({"uid": names}, items_of(dataset), images)
         assert found is not None
         return found
     named = [str(each) for each in names]
@@ -201,7 +198,13 @@ def _name_images(path: Path) -> np.ndarray:
     raise FormatError(f"{path} has no column _rlnImageName to identify particles.")
 
 
-def _invert(chosen: np.ndarray, n: int) -> np.ndarray:
+def _by_indices(chosen: np.ndarray, indices: Path, n: int) -> np.ndarray:
+    """(n,) row of each particle, from the particles of the rows that a file selects."""
+    if chosen.max(initial=-1) >= n:
+        raise FormatError(
+            f"{indices} selects particle {chosen.max()}, and the data set has {n:,}, 0 to {n - 1}: it is for another "
+            "set of particles."
+        )
     rows = np.full(n, -1, dtype=np.int64)
     rows[chosen] = np.arange(len(chosen))
     return rows

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.io.adoption.row_order import Column, Items
+from cryobench.io.adoption.row_order import Column, Items, is_default_index
 from cryobench.io.atomic import read_array
 from cryobench.io.formats.csv_table import is_number, read_csv_table
 from cryobench.io.formats.npy import read_npz, to_numbers
@@ -118,7 +118,8 @@ def _from_columns(columns: Mapping[str, Column], path: Path, what: str) -> Table
     numbers = [np.asarray(_column(column, name, path, what)) for name, column in columns.items() if name not in keys]
     if not numbers:
         raise FormatError(f"{path} has the columns {', '.join(columns)}, none of which has {what}.")
-    return Table(np.stack(numbers, axis=1).astype(np.float64), keys)
+    identifying = {name: column for name, column in keys.items() if not is_default_index(name, column)}
+    return Table(np.stack(numbers, axis=1).astype(np.float64), identifying)
 
 
 def _column(column: Column, name: str, path: Path, what: str) -> Sequence[float] | np.ndarray:

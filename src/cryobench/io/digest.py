@@ -1,4 +1,4 @@
-"""SHA-256 of files, read in blocks, with progress in megabytes for large ones."""
+"""SHA-256 of files, read in blocks, with progress in megabytes for large ones; signs that a file was rewritten."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def stamp_file(path: Path) -> tuple[int, int, int]:
+    """Number, size and time of a file, which show whether it was written again."""
+    found = Path(path).stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def hash_files(paths: Iterable[Path], label: str, progress: Progress | None = None) -> dict[Path, str]:

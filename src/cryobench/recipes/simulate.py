@@ -138,6 +138,7 @@ def simulate(
         ensemble = chosen.ensemble(full, paths)
     counts = set_populations(ensemble.counts, full, seed)
     selection = _select(particles, int(counts.sum()))
+    _check_junk(full, seed, selection)
     check_ctf_table(full, int(counts.sum()))
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
     with lock_folder(target, doing=f"simulate {chosen.name}"):
@@ -189,6 +190,15 @@ def _select(particles: tuple[int, int] | None, n_particles: int) -> range:
             "give FIRST:STOP with FIRST below STOP, STOP not included."
         )
     return range(first, stop)
+
+
+def _check_junk(settings: SimulationSettings, seed: int, selection: range) -> None:
+    """Refuse a selection without any proper particle, which could have neither queries nor an SNR."""
+    if not any(draw_junk(settings, seed, [particle])[0] == Junk.PARTICLE for particle in selection):
+        raise ValueError(
+            f"all {len(selection):,} particles would be junk: make more of them, or lower junk_noise, junk_wrong and "
+            "junk_pair."
+        )
 
 
 def _check_states(job: Job) -> None:

@@ -151,8 +151,8 @@ def adopt(
     notes += [f"the tables are read with the mend {name}: {list_mendable()[name].says}" for name in mend]
     if flipped_of(found.images).any():
         notes.append("particles.cs and ctf.pkl are left out: they cannot record that stored phases are flipped")
+    uids = _read_uids(source)
     if labels is not None:
-        uids = read_cs_uids(source) if kind == ".cs" else None
         truth = _read_truth(Path(labels), None if volumes is None else Path(volumes), found, uids, notes)
     if mask is not None:
         values = read_mask(Path(mask), found.box_size, found.pixel_size)
@@ -193,7 +193,8 @@ def adopt(
             _open_folder(target, plan)
             card = _describe(source, plan, found, states, notes)
             with (progress or Silent()).task("writing tables"):
-                write_dataset(target, found, truth, queries=chosen, card=card, hashes=_name_hashes(stacks, target))
+                hashes = _name_hashes(stacks, target)
+                write_dataset(target, found, truth, queries=chosen, card=card, hashes=hashes, uids=uids)
         (target / ADOPTION).unlink(missing_ok=True)
     return load_dataset(target)
 
@@ -207,6 +208,12 @@ def _read_truth(
         return GroundTruth(states, open_state_volumes(volumes, particles, states, notes))
     states, names = compact_states(states, notes)
     return GroundTruth(states, state_names=names)
+
+
+def _read_uids(source: Path) -> np.ndarray | None:
+    """(n,) uids of the particles of a .cs file, or of a data set; None if they have none."""
+    table = source / "particles.cs" if source.is_dir() else source
+    return read_cs_uids(table) if table.suffix.lower() == ".cs" and table.is_file() else None
 
 
 def choose_queries(states: np.ndarray | None, n: int, count: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import gzip
 
+import gemmi
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -163,6 +164,7 @@ def test_names_in_the_first_column_say_nothing_of_elements(tmp_path):
         (lambda line: line[:6] + " " + line[6:], r"columns 31 to 54"),  # a serial number of six digits
         (lambda line: line[:30] + "     nan" + line[38:], r"columns 31 to 54 must hold finite x, y and z"),
         (lambda line: line[:50], r"truncated"),
+        (lambda line: line[:20], r"columns 31 to 54 must hold x, y and z.* truncated"),
         (lambda line: line[:54] + "******" + line[60:], r"columns 55 to 66"),
     ],
 )
@@ -182,6 +184,16 @@ def test_coordinates_of_mmcif_that_are_no_numbers_are_told(tmp_path):
     assert first in text
     (tmp_path / "bad.cif").write_text(text.replace(f" {first} ", " ******** ", 1))
     with pytest.raises(FormatError, match=r"bad\.cif: 1 atoms have coordinates that are not numbers.*\*\*\*"):
+        read_structure(tmp_path / "bad.cif")
+
+
+def test_residue_numbers_of_mmcif_that_are_no_numbers_are_told(tmp_path):
+    block = gemmi.cif.read_string(
+        gemmi.read_pdb(str(write_pdb(tmp_path / "in.pdb", helix_lines()))).make_mmcif_document().as_string()
+    )[0]
+    block.find_values("_atom_site.auth_seq_id")[3] = "2A"
+    (tmp_path / "bad.cif").write_text(block.as_string())
+    with pytest.raises(FormatError, match=r"bad\.cif: a residue has the number '2A' \(auth_seq_id\)"):
         read_structure(tmp_path / "bad.cif")
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cryobench import adopt
 from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer
@@ -19,6 +20,7 @@ from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
 from cryobench.volumes import mirror_volume
 from cryobench.volumes.regrid import regrid_volume
+from foreign import cs_columns, save_cs, write_stack
 from stored import store_dataset
 
 
@@ -92,11 +94,57 @@ def test_another_number_of_rows_is_refused_with_the_way_out(
     np.testing.assert_array_equal(found.latents[40:], latents[:50])
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_default_index_of_a_data_frame_says_nothing_of_particles(
+    suffix: str, dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    """It is stored as 0, 1, 2, … whichever particles the rows are."""
+    chosen = np.arange(40, 90)
+    np.save(tmp_path / "chosen.npy", chosen)
+    path, frame = tmp_path / f"z.{suffix}", pd.DataFrame(latents[chosen])
+    frame.columns = [f"z{axis}" for axis in frame]
+    frame.to_csv(path, float_format="%.9g") if suffix == "csv" else frame.to_parquet(path)
+    with pytest.raises(FormatError, match=r"has 50 rows, and .* has 90 particles.*--indices FILE"):
+        read(dataset, latents=path)
+    found = read(dataset, latents=path, indices=tmp_path / "chosen.npy")
+    assert found.latents is not None
+    np.testing.assert_array_equal(found.latents[chosen], latents[chosen])
+    assert np.isnan(found.latents[:40]).all()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_labels_without_a_column_of_particles_follow_the_selection(
+    suffix: str, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.truth is not None
+    order = np.random.default_rng(3).permutation(len(dataset.particles))
+    np.save(tmp_path / "order.npy", order)
+    path, frame = tmp_path / f"labels.{suffix}", pd.DataFrame({"state": dataset.truth.states[order]})
+    frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path)
+    found = read(dataset, labels=path, indices=tmp_path / "order.npy")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), dataset.truth.states)
+    assert f"{path.name}: rows are particles by order.npy." in found.notes
+
+
+def test_a_column_of_particles_that_contradicts_the_selection_is_shown(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "chosen.npy", np.arange(40, 90))
+    pd.DataFrame({"particle": np.arange(50), "x": latents[:50, 0]}).to_csv(tmp_path / "z.csv", index=False)
+    with pytest.raises(FormatError, match=r"z\.csv and .*chosen\.npy contradict one another: particle 0 is row 0"):
+        read(dataset, latents=tmp_path / "z.csv", indices=tmp_path / "chosen.npy")
+
+
 @pytest.mark.parametrize(
     ("option", "values", "said"),
     [
         ("latents", np.zeros((4, 90)), r"shape \(4, 90\), and toy has 90 particles: expected a row for each"),
-        ("labels", np.full((90, 3), 0.9), r"wrong\.npy: posteriors of particle 0 sum to 2\.69"),
+        (
+            "labels",
+            np.full((90, 3), 0.9),
+            r"results cannot be used, in .*wrong\.npy: posteriors of particle 0 sum to 2\.69",
+        ),
         ("poses", np.tile(2 * np.eye(3), (90, 1, 1)), r"wrong\.npy: the rotation of particle 0 is not a proper"),
     ],
 )
@@ -176,12 +224,37 @@ def test_labels_say_by_what_their_rows_are_known(dataset: Dataset, tmp_path: Pat
     np.savetxt(tmp_path / "halves.txt", states + 0.5)
     with pytest.raises(FormatError, match=r"halves\.txt: a label is [0-9]\.5, expected whole numbers"):
         read(dataset, labels=tmp_path / "halves.txt")
+    np.savetxt(tmp_path / "large.txt", 2**24 + states, fmt="%d")  # more digits than a float32 has
+    found = read(dataset, labels=tmp_path / "large.txt")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
     order = np.random.default_rng(3).permutation(len(states))
     pd.DataFrame({"particle": order, "class": states[order]}).to_csv(tmp_path / "labels.csv", index=False)
     found = read(dataset, labels=tmp_path / "labels.csv")
     assert found.notes == ("labels.csv: rows are particles by a column of labels.csv.",)
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), states)
+
+
+def test_uids_of_the_adopted_cs_file_identify_particles(tmp_path: Path) -> None:
+    n, order = 6, np.array([4, 0, 5, 2, 1, 3])
+    vectors = np.random.default_rng(0).uniform(-1, 1, (n, 3)).astype("<f4")
+    columns = cs_columns(n) | {
+        "alignments3D/pose": vectors,
+        "alignments3D/shift": np.zeros((n, 2), "<f4"),
+        "alignments3D/psize_A": np.full(n, 4, "<f4"),
+    }
+    write_stack(tmp_path / "particles.mrcs", np.random.default_rng(1).normal(size=(n, 8, 8)))
+    dataset = adopt(save_cs(tmp_path / "p.cs", columns), tmp_path / "mine")
+    later = save_cs(tmp_path / "later.cs", {name: values[order] for name, values in columns.items()})
+    np.testing.assert_allclose(read(dataset, poses=later).rotations, dataset.particles.rotations, atol=1e-6)
+    np.save(tmp_path / "z.npy", order[:, None])
+    found = read(dataset, latents=tmp_path / "z.npy", images=later)
+    np.testing.assert_array_equal(found.latents, np.arange(n)[:, None])
+    pd.DataFrame({"uid": columns["uid"][order], "state": order % 3}).to_csv(tmp_path / "l.csv", index=False)
+    found = read(dataset, labels=tmp_path / "l.csv")
+    assert found.posteriors is not None
+    np.testing.assert_array_equal(found.posteriors.argmax(axis=1), np.arange(n) % 3)
 
 
 def test_images_of_another_stack_that_counts_alike_are_not_taken_for_these(tmp_path: Path) -> None:
@@ -218,9 +291,43 @@ def test_maps_are_given_to_query_particles_by_number_by_order_or_by_a_table(data
         assert volumes is not None
         for item, query in enumerate(dataset.queries):
             np.testing.assert_array_equal(volumes.read(item), true_volume(dataset, int(query)))
+    assert listed / "volumes.csv" in read(dataset, volumes=listed).files
     unknown = write_maps(tmp_path / "unknown", dataset, ["x7.mrc", "y91.mrc", "z5.mrc"])
     with pytest.raises(FormatError, match="names do not identify particles"):
         read(dataset, volumes=unknown)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (["000002,b.mrc", "10,c.mrc", "36,a.mrc"], None),
+        (["2,b.mrc", "10,c.mrc", "36,a.mrc", "2,c.mrc"], r"names two maps of particle 2, b\.mrc and c\.mrc"),
+        (["2,b.mrc", "10,c.mrc", "last,a.mrc"], "names the particle 'last', expected an index"),
+        (["2,b.mrc", "10,c.mrc"], r"names no map of query particle 36 \(1 of 3\)"),
+    ],
+)
+def test_a_table_of_maps_names_each_particle_once(
+    rows: list[str], said: str | None, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.queries.tolist() == [2, 10, 36]
+    folder = write_maps(tmp_path / "maps", dataset, ["b.mrc", "c.mrc", "a.mrc"])
+    (folder / "volumes.csv").write_text("\n".join(["particle,file", *rows]) + "\n")
+    if said is None:
+        assert [path.name for path in read(dataset, volumes=folder).files[-3:]] == ["b.mrc", "c.mrc", "a.mrc"]
+        return
+    with pytest.raises(FormatError, match=said):
+        read(dataset, volumes=folder)
+
+
+def test_an_import_follows_a_table_of_maps_that_was_corrected(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, ["b.mrc", "c.mrc", "a.mrc"])
+    for order in ("abc", "bca"):
+        rows = [f"{query},{name}.mrc" for query, name in zip(dataset.queries, order, strict=True)]
+        (folder / "volumes.csv").write_text("\n".join(["particle,file", *rows]) + "\n")
+        if order == "abc":
+            import_results("files", None, dataset, tmp_path / "run", options={"volumes": folder})
+    with pytest.raises(FormatError, match="is not this import"):
+        import_results("files", None, dataset, tmp_path / "run", options={"volumes": folder})
 
 
 def test_maps_of_classes_go_to_the_particles_of_each(dataset: Dataset, tmp_path: Path) -> None:
@@ -238,6 +345,39 @@ def test_maps_of_classes_go_to_the_particles_of_each(dataset: Dataset, tmp_path:
         np.testing.assert_array_equal(found.volumes.read(item), true_volume(dataset, int(query)))
 
 
+@pytest.mark.parametrize(
+    ("classes", "maps", "assigned"),
+    [
+        ([1, 2, 4], [1, 2, 3, 4], [1, 2, 4]),  # both count from 1, and class 3 is empty
+        ([0, 1, 3], [1, 2, 3, 4], [1, 2, 4]),
+        ([0, 1, 2], [0, 1, 2, 3], [0, 1, 2]),
+        ([1, 2, 4], [1, 2, 4], [1, 2, 4]),  # its map was removed
+        ([1, 2, 3], [0, 1, 2], [0, 1, 2]),
+        ([1, 2, 3], [1, 2, 3, 4], None),  # the first or the last may be empty
+        ([0, 1, 2], [5, 6, 7], None),
+    ],
+)
+def test_maps_of_empty_classes_are_not_used(
+    classes: list[int], maps: list[int], assigned: list[int] | None, dataset: Dataset, tmp_path: Path
+) -> None:
+    assert dataset.truth is not None
+    states, folder = dataset.truth.states, tmp_path / "maps"
+    for number in maps:
+        write_volume(folder / f"class{number:03d}.mrc", np.full((16, 16, 16), number, np.float32), 4.0)
+    np.save(tmp_path / "labels.npy", np.array(classes)[states])
+    options = {"volumes": folder, "labels": tmp_path / "labels.npy", "volumes_of": "classes"}
+    if assigned is None:
+        with pytest.raises(FormatError, match="expected one each, counted by the last number in its name"):
+            read(dataset, **options)
+        return
+    found = read(dataset, **options)
+    assert found.volumes is not None
+    assert [int(found.volumes.read(item)[0, 0, 0]) for item in range(len(dataset.queries))] == [
+        assigned[states[query]] for query in dataset.queries
+    ]
+    assert f"class {classes[0]} is class{assigned[0]:03d}.mrc" in found.notes[-1]
+
+
 def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset: Dataset, tmp_path: Path) -> None:
     pixel, fine = dataset.particles.pixel_size, tmp_path / "fine"
     for query in dataset.queries:
@@ -251,12 +391,16 @@ def test_maps_of_another_grid_are_resampled_and_wrong_headers_set_aside(dataset:
         assert np.corrcoef(found.volumes.read(item).ravel(), expected.ravel())[0, 1] > 0.99
 
 
-def test_a_voxel_size_that_is_given_outweighs_box_and_headers(dataset: Dataset, tmp_path: Path) -> None:
+@pytest.mark.parametrize("voxel", [1.0, 5.0])
+def test_a_voxel_size_that_is_given_outweighs_box_and_headers(voxel: float, dataset: Dataset, tmp_path: Path) -> None:
+    """1 Å too, which in a header means that none was set."""
     folder = write_maps(tmp_path / "maps", dataset, [f"{query:04d}.mrc" for query in dataset.queries])
-    found = read(dataset, volumes=folder, voxel_size=5.0)
-    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), 5.0, box_size=16, new_pixel_size=4.0)
+    found = read(dataset, volumes=folder, voxel_size=voxel)
+    expected = regrid_volume(true_volume(dataset, int(dataset.queries[0])), voxel, box_size=16, new_pixel_size=4.0)
     assert found.volumes is not None
     np.testing.assert_allclose(found.volumes.read(0), expected, atol=1e-6)
+    with pytest.raises(ValueError, match="--voxel-size must be positive, in Å, got 0"):
+        read(dataset, volumes=folder, voxel_size=0.0)
 
 
 @pytest.mark.parametrize(("change", "said"), [(lambda v: -v, "--invert"), (mirror_volume, "--mirror")])
@@ -311,6 +455,16 @@ def test_an_imported_run_is_scored_as_any_other(tmp_path: Path) -> None:
     assert run.name == "the truth"
     assert scores.scores["fsc-auc"].value > 0.43  # of 0.4375 at 16 px
     assert run.record.priors.volumes == "files"
+
+
+def test_volumes_left_by_a_process_that_was_killed_at_the_end_are_removed(
+    dataset: Dataset, latents: np.ndarray, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "z.npy", latents)
+    for _ in range(2):
+        import_results("files", None, dataset, tmp_path / "run", options={"latents": tmp_path / "z.npy"})
+        assert not (tmp_path / "run" / "checkpoint").exists()
+        (tmp_path / "run" / "checkpoint" / "volumes").mkdir(parents=True)
 
 
 def test_the_page_of_importers_is_current() -> None:

@@ -29,7 +29,7 @@ _NULL = (".", "?")
 
 
 def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[AtomRecords]:
-    """Atoms of every model, or of the first ``most``. FormatError for other text, or for bad coordinates."""
+    """Atoms of every model, or of the first ``most``. FormatError for other text or wrong numbers."""
     block = _read_block(text, path)
     columns = [_read_column(block, *tags) for tags in _TAGS]
     count = len(columns[0])
@@ -43,7 +43,7 @@ def read_cif_models(text: str, path: Path, *, most: int | None = None) -> list[A
             f"are {values}. Write it again."
         )
     rows = [
-        (position, *names, int(_number(number, 0.0)), code, _number(occupancy, 1.0), _number(b_factor, 0.0), 0)
+        (position, *names, _residue_number(number, path), code, _number(occupancy, 1.0), _number(b_factor, 0.0), 0)
         for position, *names, number, code, occupancy, b_factor in zip(positions, *texts[3:12], strict=True)
     ]
     cell = _read_cell(block)
@@ -83,6 +83,13 @@ def _number(value: str, missing: float) -> float:
         return float(value.partition("(")[0])
     except ValueError:
         return math.nan
+
+
+def _residue_number(value: str, path: Path) -> int:
+    number = _number(value, 0.0)
+    if not math.isfinite(number):
+        raise FormatError(f"{path}: a residue has the number {value!r} (auth_seq_id), expected a whole number.")
+    return int(number)
 
 
 def _read_cell(block: gemmi.cif.Block) -> Cell | None:

@@ -65,8 +65,8 @@ def read_cell(line: str) -> Cell | None:
 
 
 def _read_atom(line: str, number: int, part: int, path: Path) -> tuple:
-    residue, chain = _split_names(line)
     position = _read_position(line, number, path)
+    residue, chain = _split_names(line)
     try:
         occupancy = float(line[54:60]) if line[54:60].strip() else 1.0
         b_factor = float(line[60:66]) if line[60:66].strip() else 0.0

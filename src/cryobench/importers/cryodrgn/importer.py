@@ -22,6 +22,8 @@ from cryobench.io.programs.cryodrgn import read_poses
 from cryobench.reconstruction.decoders.coordinate_network import pack_weights
 
 Program = Literal["train_vae", "train_dec", "abinit", "abinit_het_old", "drgnai"]
+_CENTRES = "centers_ind.txt"
+"""File in the folder of an analysis with the row of each of its volumes."""
 _OPTIONS = ("epoch", "images", "indices", "latents_from", "poses", "volumes_by")
 
 
@@ -91,7 +93,7 @@ class Cryodrgn(Importer):
         own = _own_volumes(job, rows, dataset, notes)
         poses = None if rotations is None else job.poses
         files = [job.config, job.latents, job.weights, poses, images, indices]
-        files += own.paths if own is not None else ()
+        files += [own.paths[0].parent / _CENTRES, *dict.fromkeys(own.paths)] if own is not None else []
         version = job.entry("version") or "of unknown version"
         tool = f"drgnai {version}" if program == "drgnai" else f"cryoDRGN {version} {program}"
         return Found(
@@ -209,7 +211,7 @@ def _own_volumes(job: Job, rows: Rows, dataset: Dataset, notes: list[str]) -> Fo
     """Maps written by the program, if they are of all query particles."""
     wanted = rows.of[dataset.queries]
     for folder in sorted(job.folder.glob(f"analy*[._]{job.epoch}/kmeans*")):
-        centres = folder / "centers_ind.txt"
+        centres = folder / _CENTRES
         if not centres.exists():
             continue
         indices = read_indices(centres).tolist()

@@ -114,7 +114,7 @@ def _from_columns(columns: Mapping[str, Column], particles: Items, path: Path, f
 def _in_order(states: np.ndarray, columns: Mapping[str, Column], particles: Items, path: Path) -> np.ndarray:
     """States in the order of the particles; those not named by any row are unlabelled."""
     rows = find_rows(columns, particles, path)
-    return states if rows is None else np.where(rows < 0, -1, states[rows])
+    return states if rows is None or not len(states) else np.where(rows < 0, -1, states[rows])
 
 
 def _entries(column: Column, path: Path, first_line: int = 1) -> np.ndarray:

@@ -5,8 +5,8 @@ column                                    meaning
 ========================================  =====================================================================
 particle, particle_index, index, idx,     index from 0; rows may be missing, leaving particles without entry
 or the row's own (state, frame)
-without a name, ``Unnamed: 0``            the same: the stored index of a data frame; if it merely counts the
-                                          rows, it yields to the columns below
+without a name, ``Unnamed: 0``            the same: the stored index of a data frame, unless it merely counts the
+                                          rows, as it does by default: then it identifies nothing
 image, image_name, rlnImageName           INDEX@STACK, or the index of every particle
 uid                                       the uid of the adopted .cs file, or the index of every particle
 id, particle_id                           the index of every particle
@@ -65,21 +65,30 @@ def find_rows(columns: Mapping[str, Column], items: Items, path: Path) -> np.nda
         contradict each other.
     """
     by_index = {name: column for name, column in columns.items() if _is_in(name, (*_INDICES, *items.indices))}
-    unnamed = {name: column for name, column in columns.items() if _is_in(name, _UNNAMED)}
+    unnamed = {
+        name: column
+        for name, column in columns.items()
+        if _is_in(name, _UNNAMED) and not is_default_index(name, column)
+    }
     identifiers = {name: column for name, column in columns.items() if _is_in(name, _IDENTIFIERS)}
-    counting = {name: column for name, column in unnamed.items() if _counts_rows(column)}
-    telling = {name: column for name, column in unnamed.items() if name not in counting}
     steps: list[tuple[dict[str, Column], Callable[[str, Column, Items, Path], np.ndarray]]] = [
         (by_index, _by_index),
-        (telling, _by_index),
+        (unnamed, _by_index),
         (identifiers, _by_identifier),
-        (counting, _by_index),
     ]
     for named, read in steps:
         if named:
             found = {name: read(name, column, items, path) for name, column in named.items()}
             return _agreed(found, items, path)
     return None
+
+
+def is_default_index(name: str, column: Column) -> bool:
+    """Whether a column without a name merely counts the rows, as the default index of a data frame of any rows."""
+    if not _is_in(name, _UNNAMED):
+        return False
+    values = _whole_numbers(column)
+    return values is not None and np.array_equal(values, np.arange(len(values)))
 
 
 def _agreed(found: dict[str, np.ndarray], items: Items, path: Path) -> np.ndarray:
@@ -148,11 +157,6 @@ def _by_uid(values: np.ndarray, uids: np.ndarray) -> np.ndarray | None:
 
 def _is_in(name: str, names: tuple[str, ...]) -> bool:
     return name.strip().lower() in names
-
-
-def _counts_rows(column: Column) -> bool:
-    values = _whole_numbers(column)
-    return values is not None and np.array_equal(values, np.arange(len(values)))
 
 
 def _names_images(column: Column) -> bool:

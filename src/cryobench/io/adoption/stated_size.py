@@ -10,7 +10,12 @@ _UNSTATED = (0.0, 1.0)
 
 def differs(stated: float, pixel_size: float) -> bool:
     """Whether the size in a header, if set, differs by more than 1 %."""
-    return stated not in _UNSTATED and abs(stated - pixel_size) > 0.01 * pixel_size
+    return stated not in _UNSTATED and are_unequal(stated, pixel_size)
+
+
+def are_unequal(voxel_size: float, pixel_size: float) -> bool:
+    """Whether two known sizes differ by more than 1 %."""
+    return abs(voxel_size - pixel_size) > 0.01 * pixel_size
 
 
 def check_stated(path: Path, stated: float, pixel_size: float) -> None:

@@ -71,6 +71,7 @@ def write_dataset(
     card: Mapping[str, Any],
     hashes: Mapping[str, str] | None = None,
     follows_from_plan: bool = False,
+    uids: np.ndarray | None = None,
 ) -> Dataset:
     """Write a data set around stacks that are already in its folder, and read it back.
 
@@ -94,6 +95,8 @@ def write_dataset(
         one of external stacks; the others are computed here.
     follows_from_plan
         Whether the card's entry ``plan`` covers all inputs of the data set, which then identifies it.
+    uids
+        (n,) uids of the particles in the .cs file that they come from, by which results of cryoSPARC name them.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def write_dataset(
     home = folder.absolute()
     files = [path.relative_to(home).as_posix() for path in images.paths if path.is_relative_to(home)]
     files += write_references(folder, [path for path in images.paths if not path.is_relative_to(home)], known)
-    files += _write_particles(folder, particles)
+    files += _write_particles(folder, particles, uids)
     write_text(folder / "query.csv", "\n".join(["particle", *map(str, queries.tolist())]) + "\n")
     files.append("query.csv")
     if truth is not None:
@@ -281,12 +284,12 @@ def _check_card(card: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
             raise ValueError(f"the card says {key} = {card[key]!r}, but it is {value!r}.")
 
 
-def _write_particles(folder: Path, particles: Particles) -> list[str]:
+def _write_particles(folder: Path, particles: Particles, uids: np.ndarray | None) -> list[str]:
     size, pixel_size = particles.box_size, particles.pixel_size
     write_star(folder / "particles.star", particles)
     files = ["particles.star"]
     if not flipped_of(particles.images).any():
-        write_cs(folder / "particles.cs", particles)
+        write_cs(folder / "particles.cs", particles, uids=uids)
         write_csg(folder / "particles.csg", folder / "particles.cs", particles)
         cryodrgn.write_ctf(folder / "ctf.pkl", particles.ctf, box_size=size, pixel_size=pixel_size)
         files += _OTHER_TABLES

@@ -19,6 +19,8 @@ from numpy.lib import format as npy_format
 from cryobench._errors import FormatError
 
 _HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+_LONGEST_HEADER = 1 << 20
+"""Characters. Files of cryoSPARC with alignments to a dozen classes or more exceed NumPy's own limit of 10,000."""
 _ZIP = b"PK\x03\x04"
 
 
@@ -99,7 +101,7 @@ def _read_header(file: IO[bytes], size: int, source: str) -> tuple[tuple[int, ..
     try:
         if version not in _HEADERS:
             raise ValueError(f"version {version[0]}.{version[1]} of the format is unknown")
-        shape, fortran_order, dtype = _HEADERS[version](file)
+        shape, fortran_order, dtype = _HEADERS[version](file, max_header_size=_LONGEST_HEADER)
     # The header is the text of a Python value: if damaged, it can fail in any way.
     except Exception as error:
         raise FormatError(f"{source} cannot be read as a NumPy file ({error}). Copy or make it again.") from error

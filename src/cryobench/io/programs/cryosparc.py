@@ -75,11 +75,12 @@ _IGNORED = {
 """Unsupported fields, and their neutral values."""
 
 
-def write_cs(path: Path, particles: Particles) -> None:
+def write_cs(path: Path, particles: Particles, *, uids: np.ndarray | None = None) -> None:
     """Write a .cs file of particles with images in MRC stacks: blob, ctf and, with poses, alignments3D.
 
     Stacks are named relative to the folder of ``path`` (with ``>``) if all are below it, else by absolute path.
-    The ``uid`` of a row depends on the content of the table alone, so that the bytes are reproducible.
+    Unless ``uids`` (n,) are given, and all different, the ``uid`` of a row depends on the content of the table
+    alone, so that the bytes are reproducible.
 
     Raises
     ------
@@ -94,7 +95,9 @@ def write_cs(path: Path, particles: Particles) -> None:
     columns = _blob_columns(Path(path), particles, images) | _ctf_columns(particles.ctf)
     if particles.rotations is not None and particles.shifts is not None:
         columns |= _pose_columns(particles.rotations, particles.shifts, particles.pixel_size)
-    columns = {"uid": _make_uids(columns, len(particles)), **columns}
+    if uids is None or len(np.unique(uids)) < len(uids):
+        uids = _make_uids(columns, len(particles))
+    columns = {"uid": uids.astype("<u8"), **columns}
     fields = [(name, values.dtype, values.shape[1:]) for name, values in columns.items()]
     table: Any = np.empty(len(particles), dtype=fields)
     for name, values in columns.items():

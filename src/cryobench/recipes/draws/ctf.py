@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Int
 
 from cryobench.imaging.ctf import Ctf
+from cryobench.io.digest import stamp_file
 from cryobench.io.programs.ctf_table import read_ctf_table
 from cryobench.recipes.settings import SimulationSettings
 from cryobench.rng import IndexedStream, stream
@@ -109,8 +110,13 @@ def _draw_from_table(path: Path, settings: SimulationSettings, seed: int, partic
     return replace(table[rows], b_factor=np.full(len(particles), settings.b_factor))
 
 
-@lru_cache(maxsize=4)
 def _read(path: Path) -> Ctf:
+    return _read_once(path, stamp_file(path))
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, _: tuple[int, int, int]) -> Ctf:
+    """CTFs of a table with this stamp."""
     return read_ctf_table(path)
 
 

@@ -14,6 +14,7 @@ from jaxtyping import Float
 from cryobench._errors import FormatError
 from cryobench._types import ImageArray, ImagesFT
 from cryobench.fourier import fft_images, frequency_grid, hermitian_weights
+from cryobench.io.digest import stamp_file
 from cryobench.recipes.settings import SimulationSettings
 
 
@@ -28,7 +29,7 @@ def noise_power(settings: SimulationSettings, frequencies: Float[np.ndarray, "*n
     The table is interpolated linearly and extrapolated with its end values.
     """
     if settings.noise_spectrum is not None:
-        table = _read_spectrum(settings.noise_spectrum)
+        table = _read_spectrum(settings.noise_spectrum, stamp_file(settings.noise_spectrum))
         return np.interp(frequencies, table[:, 0], table[:, 1])
     return (1 + (frequencies / settings.noise_corner) ** 2) ** (-settings.noise_exponent / 2)
 
@@ -67,8 +68,8 @@ def _radii(box_size: int, pixel_size: float) -> Float[np.ndarray, "y h"]:
 
 
 @lru_cache(maxsize=2)
-def _read_spectrum(path: Path) -> Float[np.ndarray, "m 2"]:
-    """Frequencies and powers of a text file. FormatError unless it is a valid noise spectrum."""
+def _read_spectrum(path: Path, _: tuple[int, int, int]) -> Float[np.ndarray, "m 2"]:
+    """Frequencies and powers of a text file with this stamp. FormatError unless it is a valid noise spectrum."""
     try:
         table = np.loadtxt(path, ndmin=2, delimiter="," if path.suffix == ".csv" else None)
     except ValueError as error:
