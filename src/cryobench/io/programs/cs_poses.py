@@ -95,7 +95,7 @@ def _choose_groups(table: CsTable) -> list[str]:
             return [_MULTIPLE]
         of_classes = [group for group in groups if _OF_A_CLASS.fullmatch(group)]
         if of_classes:
-            return sorted(of_classes, key=lambda group: int(group.rpartition("_")[2]))
+            return sorted(of_classes, key=lambda group: (int(group.rpartition("_")[2]), group))
     return []
 
 
