@@ -89,6 +89,11 @@ class Method(ABC, Generic[Chosen]):
         if not isinstance(self.settings, self.Settings):
             raise TypeError(f"{self.name} takes {self.Settings.__name__}, got {type(self.settings).__name__}.")
 
+    @property
+    def uses_mask(self) -> bool:
+        """Whether a mask of the molecule changes the result at these settings."""
+        return True
+
     @classmethod
     def with_settings(cls, changes: Mapping[str, Any]) -> Method:
         """The method with its default settings, some changed. UnknownName or ValueError names a wrong one."""

@@ -92,6 +92,7 @@ def run(
     mask
         Mask of the molecule (.mrc, 0 to 1), instead of the data set's: a declared prior; "none" for
         no mask at all. It must contain part of a true volume or, if none is known, of a consensus of the images.
+        A method that would not use it refuses it (``Method.uses_mask``).
     more_epochs
         Train the finished run of this call in the folder for so many further epochs; ``epochs`` of the call may be
         any. The result is that of one longer run, to the bit. The old one is kept until it is complete.
@@ -130,8 +131,8 @@ def run(
     chosen = get_method(method)
     if more_epochs is not None:
         check_more_epochs(chosen, more_epochs)
-    particles, mask_prior = _hand_over(dataset, chosen, mask)
     built = chosen.with_settings(expand_settings(chosen, dataset, preset, settings or {}))
+    particles, mask_prior = _hand_over(dataset, built, mask)
     target = Path(folder)
     if target.is_symlink() and not target.exists():
         raise FileNotFoundError(
@@ -266,12 +267,17 @@ def _advise(method: type[Method], dataset: Dataset, preset: str, changes: Mappin
     return "" if method.with_settings(quick).settings == method.with_settings(asked).settings else _TAKES_LESS
 
 
-def _hand_over(dataset: Dataset, method: type[Method], mask: str | Path | None) -> tuple[Particles, str]:
+def _hand_over(dataset: Dataset, method: Method, mask: str | Path | None) -> tuple[Particles, str]:
     """Particles as a method may see them, and the mask prior that this declares."""
     given = dataset.particles
     particles = given.without_poses() if method.poses == "estimated" else given
+    if mask is not None and str(mask) != "none" and not method.uses_mask:
+        raise ValueError(
+            f"{method.name} uses no mask at these settings, so {mask} would change nothing: leave --mask out. Scores "
+            "may use one: cryobench score RUN --mask FILE."
+        )
     if mask is None:
-        return particles, "none" if particles.mask is None else "data set"
+        return particles, "data set" if particles.mask is not None and method.uses_mask else "none"
     if str(mask) == "none":
         return replace(particles, mask=None), "none"
     values = read_mask(Path(mask), given.box_size, given.pixel_size)

@@ -6,13 +6,16 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from cryobench._errors import FormatError
 from cryobench._progress import find_advice
 from cryobench.data import Dataset
+from cryobench.io.formats.mrc import write_volume
 from cryobench.io.store import read_run_record
 from cryobench.methods import get_method
+from cryobench.methods.classification_3d import Classification3D
 from cryobench.methods.controls import Consensus
 from cryobench.runs.run import run
 from toy import toy_dataset
@@ -57,6 +60,24 @@ def test_another_precision_is_another_run(dataset: Dataset, folder: Path) -> Non
     assert json.loads((folder / "run.json").read_text())["machine"]["precision"] == "float32"
     with pytest.raises(FormatError, match="they differ in precision"):
         run("consensus", dataset, folder, precision="bfloat16")
+
+
+def test_a_method_without_use_for_a_mask_refuses_one(dataset: Dataset, tmp_path: Path) -> None:
+    size, pixel_size = dataset.particles.box_size, dataset.particles.pixel_size
+    write_volume(tmp_path / "mask.mrc", np.ones((size, size, size), np.float32), pixel_size)
+    for method, settings in (("cryodrgn", {}), ("3d-class-ab-initio", {}), ("3d-class", {"solvent_mask": False})):
+        with pytest.raises(ValueError, match=rf"{method} uses no mask .* leave --mask out"):
+            run(method, dataset, tmp_path / "run", mask=tmp_path / "mask.mrc", settings=settings)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("solvent_mask", "prior"), [(False, "none"), (True, "data set")])
+def test_the_mask_is_a_prior_of_methods_that_use_it(
+    dataset: Dataset, tmp_path: Path, solvent_mask: bool, prior: str
+) -> None:
+    assert dataset.particles.mask is not None
+    settings = {**Classification3D.small, "solvent_mask": solvent_mask}
+    assert run("3d-class", dataset, tmp_path / "run", settings=settings).record.priors.mask == prior
 
 
 def test_another_mask_is_another_run(dataset: Dataset, folder: Path) -> None:

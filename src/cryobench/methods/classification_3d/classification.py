@@ -32,6 +32,11 @@ class Classification3D(Method[Classification3DSettings]):
     }
     small: ClassVar = {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4}
 
+    @property
+    def uses_mask(self) -> bool:
+        """Whether classes are multiplied by it, besides the sphere."""
+        return self.settings.solvent_mask
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), which serve as the latent, and the class volumes.
 

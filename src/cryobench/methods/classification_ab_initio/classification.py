@@ -102,6 +102,11 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         started.given = Given(np.asarray(volumes), n_iterations)
         return started
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: volumes are kept within a sphere."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), poses of the particles in the frame of their class, class volumes.
 

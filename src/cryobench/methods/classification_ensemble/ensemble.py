@@ -77,6 +77,11 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         },
     }
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: volumes are kept within a sphere."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Responsibilities (n, k) of the species, poses in the frame of each, and their volumes.
 

@@ -52,6 +52,11 @@ class Cryodrgn(Method[CryodrgnSettings]):
         "beta": 0.1,
     }
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: whole images are compared."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents; volumes of the query particles decoded by the network.
 

@@ -66,6 +66,11 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
         "shift_count": 4,
     }
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: whole images are compared."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents, poses, and volumes of the query particles decoded by the network.
 

@@ -69,6 +69,11 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
         "shift_count": 4,
     }
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: whole images are compared."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) and poses of the tables, and volumes of the query particles decoded by the network.
 

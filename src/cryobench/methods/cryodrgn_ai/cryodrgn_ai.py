@@ -63,6 +63,11 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         "latent_learning_rate": 3e-2,
     }
 
+    @property
+    def uses_mask(self) -> bool:
+        """False: whole images are compared."""
+        return False
+
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) of the table, and volumes of the query particles decoded by the network.
 
