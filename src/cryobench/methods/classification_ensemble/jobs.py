@@ -113,7 +113,15 @@ def plan_base(settings: ClassificationEnsembleSettings, particles: Particles) ->
 
 
 def plan_roots(settings: ClassificationEnsembleSettings, n: int, seed: int) -> list[Job]:
-    """First job of every tree. ValueError if there are fewer particles than classes."""
+    """First job of every tree.
+
+    ValueError if there are fewer particles than classes, or one tree only and the number of species is to be found.
+    """
+    if settings.n_trees == 1 and settings.n_species is None:
+        raise ValueError(
+            "the number of species is found by comparing trees of jobs, and n_trees is 1: set it higher, or give "
+            "n_species."
+        )
     each = n if settings.job_particles is None else min(settings.job_particles, n)
     if max(settings.n_classes) > each:
         raise ValueError(
