@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 
 import psutil
@@ -22,7 +23,7 @@ class Meter:
         The torch device used: "cpu", or "cuda" to measure that as well.
     tick
         Called every ``seconds`` while the block runs, in its own thread, so that the cost is known even
-        if the process is killed.
+        if the process is killed. One that fails to write is left out: a full disk may have room again at the next.
     """
 
     def __init__(self, device: str = "cpu", *, tick: Callable[[], None] | None = None, seconds: float = 5.0) -> None:
@@ -38,7 +39,8 @@ class Meter:
         while True:
             self._peak = max(self._peak, process.memory_info().rss)
             if self._tick is not None and time.perf_counter() - last > self._seconds:
-                self._tick()
+                with suppress(OSError):
+                    self._tick()
                 last = time.perf_counter()
             if self._stop.wait(0.05):
                 return
