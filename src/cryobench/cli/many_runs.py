@@ -1,4 +1,4 @@
-"""Commands on several runs: an unfinished or damaged one does not stop the others."""
+"""Commands on several runs: an unfinished, damaged or busy one does not stop the others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,15 +10,16 @@ Result = TypeVar("Result")
 
 
 def each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path, Result], list[Exception]]:
-    """Results of ``act`` by run, and the errors of unfinished or damaged runs, which do not stop the others."""
+    """Results of ``act`` by run, and the errors of unfinished, damaged or busy runs, which do not stop others."""
     from cryobench._errors import FormatError
+    from cryobench.io.lock import FolderBusy
 
     results: dict[Path, Result] = {}
     refused: list[Exception] = []
     for folder in runs:
         try:
             results[folder] = act(folder)
-        except FormatError as error:
+        except (FormatError, FolderBusy) as error:
             refused.append(error)
     return results, refused
 

@@ -12,6 +12,7 @@ from cryobench._progress import Named
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.io.adoption.masks import read_mask
 from cryobench.io.folders.alignment_store import load_alignments, save_alignments
+from cryobench.io.lock import lock_folder
 from cryobench.io.store import load_dataset, load_reconstruction, load_scores
 from cryobench.metrics.evaluate import check_grid, check_mask, compares_volumes, score
 from cryobench.metrics.metric import check_particles, reads
@@ -77,10 +78,14 @@ def score_run(
         not a mask, or is off the molecule.
     ValueError
         As ``metrics.score``.
+    FolderBusy
+        Another process is scoring the run.
     """
     how, context, folder = how or HowToScore(), context or RunContext(), Path(folder)
     context = replace(context, progress=Named(context.progress, folder.resolve().name))
-    return _score(open_run(folder, dataset, context.progress), folder, metrics, dataset, how, context)
+    reconstruction = open_run(folder, dataset, context.progress)
+    with lock_folder(folder / "scores", doing="score"):
+        return _score(reconstruction, folder, metrics, dataset, how, context)
 
 
 def _score(
@@ -152,7 +157,8 @@ def load_or_score(
         if still_hold(scores, reconstruction):
             return reconstruction, scores
         context.progress.note("the run has changed since it was scored and is scored again.")
-    return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
+    with lock_folder(Path(folder) / "scores", doing="score"):
+        return _score(reconstruction, Path(folder), None, dataset, HowToScore(), context)
 
 
 def _load_frame(folder: Path, reconstruction: Reconstruction, how: HowToScore, kept: KeptScores) -> Frame | None:

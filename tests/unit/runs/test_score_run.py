@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from cryobench.io.formats.mrc import read_volume, write_volume
+from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.io.store import load_scores
 from cryobench.metrics import get_metric, list_metrics
 from cryobench.metrics.cost import Cost
@@ -148,6 +149,17 @@ def test_scoring_that_was_killed_goes_on_with_what_is_missing(run: Path, measure
     assert measured == ASKED
     assert values(scores) == values(whole)
     assert not list((run / "scores").rglob(".*.part"))
+
+
+def test_one_process_at_a_time_scores_a_run(run: Path) -> None:
+    """Each removes unfinished files, and results that its scores.json does not name."""
+    with lock_folder(run / "scores", doing="score"), pytest.raises(FolderBusy, match="scores is in use"):
+        score_run(run, metrics=["cost"])
+    score_run(run, metrics=["cost"])
+    with lock_folder(run / "scores", doing="score"):  # read only
+        load_or_score(run)
+    with lock_folder(run, doing="run"):  # trained further: the old result stays until that is finished
+        score_run(run, metrics=["cost"])
 
 
 def test_a_damaged_part_is_measured_again(run: Path, measured: list[str]) -> None:
