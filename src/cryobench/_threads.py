@@ -3,12 +3,17 @@
 Every compiled kernel runs on it, and none on numba's own threads: those start OpenMP with as many threads as the
 machine has cores, for torch too, ignoring OMP_NUM_THREADS, even in the middle of other work. Threads of the pool
 compute on one thread of torch each.
+
+After an error or an interruption no further part is begun, and those begun are waited for: they write to memory that
+the caller may use again, and would delay the end of the program.
 """
 
 import os
 import threading
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import TypeVar
 
@@ -42,10 +47,8 @@ def run_parts(function: Callable[..., None], parts: Iterable[tuple]) -> None:
     parts = list(parts)
     threads = min(count_threads(), len(parts))
     queue = iter(parts)
-    futures = _submit(function, queue, threads - 1)
-    _work(function, queue)
-    for future in futures:
-        future.result()
+    with _helped(function, queue, threads - 1):
+        _work(function, queue)
 
 
 def map_torch(function: Callable[..., Result], parts: Iterable[tuple]) -> list[Result]:
@@ -62,9 +65,8 @@ def map_torch(function: Callable[..., Result], parts: Iterable[tuple]) -> list[R
     def keep(number: int, part: tuple) -> None:
         results[number] = function(*part)
 
-    queue = iter(list(enumerate(parts)))
-    for future in _submit(keep, queue, threads):
-        future.result()
+    with _helped(keep, iter(list(enumerate(parts))), threads):
+        pass
     return [results[number] for number in range(len(parts))]
 
 
@@ -74,13 +76,33 @@ def run_ranges(function: Callable[..., None], count: int, *arguments: object) ->
     run_parts(function, [(*arguments, first, last) for first, last in pairwise(bounds)])
 
 
-def _work(function: Callable[..., None], queue: Iterable[tuple]) -> None:
+@contextmanager
+def _helped(function: Callable[..., None], queue: Iterator[tuple], threads: int) -> Iterator[None]:
+    """Threads of the pool work on a queue, during the block and until it is empty."""
+    futures = _submit(function, queue, threads)
+    try:
+        yield
+        for future in futures:
+            future.result()
+    finally:
+        _empty(queue)
+        wait(futures)
+
+
+def _work(function: Callable[..., None], queue: Iterator[tuple]) -> None:
     # list iterators are advanced under the GIL, so each part is taken once.
-    for part in queue:
-        function(*part)
+    try:
+        for part in queue:
+            function(*part)
+    finally:
+        _empty(queue)
 
 
-def _submit(function: Callable[..., None], queue: Iterable[tuple], threads: int) -> list[Future[None]]:
+def _empty(queue: Iterator[tuple]) -> None:
+    deque(queue, maxlen=0)
+
+
+def _submit(function: Callable[..., None], queue: Iterator[tuple], threads: int) -> list[Future[None]]:
     if threads < 1:
         return []
     with _starting:

@@ -355,6 +355,19 @@ def test_an_archive_that_is_there_is_known_by_its_hash(server, archives) -> None
     assert unpacked == files_in(archives["IgG-1D"].with_suffix(""))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_into_a_folder_named_by_a_link(server, there: bool) -> None:
+    """As to another disk: the download grows there, and the link stays."""
+    Path("disk").mkdir()
+    if there:
+        Path("disk/set").mkdir()
+    Path("set").symlink_to("disk/set")
+    fetch()
+    assert load_dataset(Path("disk/set")).card["download"]["record"] == CONF_HET
+    assert Path("set").is_symlink()
+    assert [path.name for path in Path("disk").iterdir()] == ["set"]
+
+
 def test_one_download_at_a_time(server) -> None:
     with lock_folder(Path("set"), doing="download"), pytest.raises(FolderBusy, match="set is in use"):
         fetch()

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -139,6 +141,19 @@ def test_partial_files_of_other_processes_are_what_is_removed(tmp_path: Path, mo
         assert listing(tmp_path) == []
         # Put it back, or the rename at the end has nothing to rename.
         Path(file.name).write_bytes(b"")
+
+
+def test_those_of_an_earlier_process_of_the_same_number_are_removed(tmp_path: Path) -> None:
+    """In a container a program has the same number each time."""
+    program = (
+        "import os, pathlib, sys\nfrom cryobench.io import atomic\nos.getpid = lambda: int(sys.argv[2])\n"
+        "with atomic.atomic_write(pathlib.Path(sys.argv[1])) as file:\n"
+        "    file.write(b'x')\n    os._exit(9)\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "file"), str(os.getpid())], check=False)
+    assert len(listing(tmp_path)) == 1
+    remove_partial_files(tmp_path)
+    assert listing(tmp_path) == []
 
 
 def test_json_round_trip_with_numpy_and_paths(tmp_path: Path) -> None:

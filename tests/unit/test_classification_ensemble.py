@@ -142,6 +142,21 @@ def test_a_failed_job_is_said_and_the_others_are_used(particles) -> None:
     assert adjusted_rand_score(found.model["merged_species"], true_species(160)) == 1
 
 
+def test_images_that_cannot_be_read_for_a_while_are_no_failed_job(particles, tmp_path, monkeypatch) -> None:
+    """Kept as failures, the jobs would be missing after the disk has come back."""
+
+    def lose_disk(*_: object) -> None:
+        raise FileNotFoundError("stack.mrcs")
+
+    context, read = RunContext(checkpoint=tmp_path), StandIn.estimate
+    monkeypatch.setattr(StandIn, "estimate", lose_disk)
+    with pytest.raises(FileNotFoundError):
+        make().reconstruct(particles, np.arange(3), context)
+    monkeypatch.setattr(StandIn, "estimate", read)
+    found = make().reconstruct(particles, np.arange(3), context)
+    assert not any("failed" in note for note in found.notes)
+
+
 def test_jobs_that_all_fail_are_an_error_with_the_first_reason(particles) -> None:
     with pytest.raises(ValueError, match=r"all 12 jobs failed\. The first: ValueError: no luck"):
         make(job_settings={"failing": 1.0}).reconstruct(particles, np.arange(3))

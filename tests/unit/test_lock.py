@@ -68,11 +68,26 @@ def take(folder: Path):
 
 def test_a_number_given_to_another_process_since_holds_no_lock(tmp_path: Path) -> None:
     here = Owner.here("run")
-    leave(tmp_path / "run", replace(here, started=here.started - 100))
+    leave(tmp_path / "run", replace(here, started=here.started - 100, since_boot=here.since_boot - 100))
     with take(tmp_path / "run"):
         pass
     leave(tmp_path / "run", here)
     with pytest.raises(FolderBusy), take(tmp_path / "run"):
+        pass
+
+
+@pytest.mark.skipif(not lock._BOOT.exists(), reason="only Linux counts start times from the start of the system")
+def test_a_lock_holds_when_the_clock_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's start time, from which psutil counts those of processes, moves with its clock."""
+    leave(tmp_path / "run", Owner.here("run"))
+    booted, created = lock.psutil.boot_time(), lock.psutil.Process().create_time()
+    monkeypatch.setattr(lock.psutil, "boot_time", lambda: booted + 3600)
+    monkeypatch.setattr(lock.psutil.Process, "create_time", lambda _: created + 3600)
+    with pytest.raises(FolderBusy), take(tmp_path / "run"):
+        pass
+    # After a restart of the system, the same process at the same time after it is another one.
+    leave(tmp_path / "run", replace(Owner.here("run"), started=created, boot="an earlier one"))
+    with take(tmp_path / "run"):
         pass
 
 

@@ -1,5 +1,6 @@
 """The simulator: same bytes whatever the chunks and workers, resumable, honest about its SNR, strict on input."""
 
+import errno
 import hashlib
 import importlib
 import json
@@ -15,6 +16,7 @@ from cryobench._errors import FormatError, UnknownName
 from cryobench.atoms import find_entry, read_structure, write_structure
 from cryobench.fourier import ifft_images
 from cryobench.imaging.grid import volume_to_fourier
+from cryobench.io import atomic
 from cryobench.io.lock import FolderBusy, lock_folder
 from cryobench.recipes import get_recipe
 from cryobench.recipes.draws import Junk, assign_states, draw_junk, draw_poses
@@ -324,6 +326,27 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="free"):
         simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("name", ["plan.json", "particles"])
+def test_stopped_before_anything_is_made_the_same_call_begins_again(tmp_path, monkeypatch, name):
+    """As by a quota, which is not noticed before writing."""
+    make, write = Path.mkdir, atomic.os.fsync
+
+    def stop(found):
+        if found == name:
+            raise OSError(errno.EDQUOT, "quota exceeded")
+
+    def sync(number):
+        stop("plan.json" if any((tmp_path / "data").rglob(".plan.json.*")) else "")
+        write(number)
+
+    monkeypatch.setattr(Path, "mkdir", lambda path, *rest, **named: stop(path.name) or make(path, *rest, **named))
+    monkeypatch.setattr(atomic.os, "fsync", sync)
+    with pytest.raises(OSError, match=r"disk is full|quota exceeded"):
+        simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, particles=(0, 6))
+    monkeypatch.undo()
+    assert len(simulate("igg-1d", tmp_path / "data", preset="tiny", settings=SMALL, particles=(0, 6)).particles) == 6
 
 
 @pytest.mark.parametrize("recipe", ["igg-1d", "igg-rl", "spike-md"])

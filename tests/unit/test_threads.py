@@ -4,13 +4,15 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from cryobench._threads import map_torch, run_ranges
+from cryobench import _threads
+from cryobench._threads import map_torch, run_parts, run_ranges
 
 _SOURCE = Path(__file__).parents[2] / "src" / "cryobench"
 _WORK = """
@@ -47,6 +49,28 @@ def test_no_kernel_runs_on_threads_of_numba():
     for path in kernels:
         assert "prange" not in path.read_text("utf-8"), path
         assert "parallel=True" not in path.read_text("utf-8"), path
+
+
+@pytest.mark.parametrize("call", [map_torch, run_parts])
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_after_an_error_nothing_is_begun_and_nothing_goes_on(monkeypatch, call, error):
+    monkeypatch.setattr(_threads, "count_threads", lambda: 2)
+    begun, ended = [], []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        time.sleep(0.05)
+        if number == 0:
+            raise error
+        ended.append(number)
+
+    with pytest.raises(error):
+        call(work, [(number,) for number in range(100)])
+    found = list(begun)
+    time.sleep(0.2)
+    assert begun == found
+    assert len(found) < 10
+    assert sorted(ended) == sorted(set(found) - {0})
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 100])

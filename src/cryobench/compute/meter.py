@@ -28,7 +28,7 @@ class Meter:
         The torch device used: "cpu", or "cuda" to measure that as well.
     tick
         Called every ``seconds`` while the block runs, in its own thread, so that the cost is known even
-        if the process is killed.
+        if the process is killed. One that fails to write is left out: a full disk may have room again at the next.
     """
 
     def __init__(self, device: str = "cpu", *, tick: Callable[[], None] | None = None, seconds: float = 5.0) -> None:
@@ -51,7 +51,8 @@ class Meter:
                 looked = now
             self._peak = max(self._peak, process.memory_info().rss + self._children_hold)
             if self._tick is not None and now - ticked > self._seconds:
-                self._tick()
+                with suppress(OSError):
+                    self._tick()
                 ticked = now
             if self._stop.wait(0.05):
                 return

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, SupportsIndex
 
+import cloudpickle
 import numpy as np
 
 _PATIENCE = 10.0
@@ -187,8 +188,8 @@ class _Parcel:
         return _open_parcel, (stream.getvalue(), *buffers)
 
 
-class _Pickler(pickle.Pickler):
-    """Tensors as arrays, whose memory the comms of Dask take as it is."""
+class _Pickler(cloudpickle.Pickler):
+    """Tensors as arrays, whose memory the comms of Dask take as it is; classes of a script or notebook by value."""
 
     def reducer_override(self, obj: Any) -> Any:
         import torch
@@ -197,7 +198,7 @@ class _Pickler(pickle.Pickler):
             # Of another device, with a gradient, or of a type that NumPy has not: as PyTorch does it.
             with suppress(TypeError, RuntimeError):
                 return _as_tensor, (obj.resolve_conj().resolve_neg().numpy(),)
-        return NotImplemented
+        return super().reducer_override(obj)
 
 
 def _as_tensor(array: np.ndarray) -> Any:

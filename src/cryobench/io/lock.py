@@ -2,8 +2,9 @@
 
 The lock of FOLDER is the file ``.FOLDER.lock`` next to it (``.lock`` in it, if its parent is not writable). It
 holds the process number, the host, the start time of the process, and what it is doing. A lock whose process has
-ended is taken over: a process number that was reused since is recognised by the start time. A process on
-another host cannot be checked: its lock holds until the file is removed.
+ended is taken over: a process number that was reused since is recognised by the start time, which on Linux is
+counted from the start of the system, since its clock may be set at any time. A process on another host cannot be
+checked: its lock holds until the file is removed.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from cryobench._errors import CryobenchError
 
 _SLACK = 2.0
 """Seconds by which two readings of one start time may differ: the system derives them from its own clock."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+"""Name of the present start of the system, on Linux."""
 _GRACE = 5.0
 """Seconds within which a new lock gets its content."""
 
@@ -41,11 +44,16 @@ class Owner:
     started: float
     """Start time of the process in seconds since 1970."""
     doing: str
+    since_boot: float = 0.0
+    """The same in seconds since the system started."""
+    boot: str | None = None
+    """Name of that start of the system, if it has names."""
 
     @classmethod
     def here(cls, doing: str) -> Owner:
         """This process."""
-        return cls(os.getpid(), socket.gethostname(), psutil.Process().create_time(), doing)
+        started, since_boot = _find_start(os.getpid())
+        return cls(os.getpid(), socket.gethostname(), started, doing, since_boot, _read_text(_BOOT))
 
     @property
     def is_gone(self) -> bool:
@@ -53,11 +61,14 @@ class Owner:
         if self.host != socket.gethostname():
             return False
         try:
-            return abs(psutil.Process(self.pid).create_time() - self.started) > _SLACK
+            started, since_boot = _find_start(self.pid)
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
             return False
+        if self.boot is not None and self.boot == _read_text(_BOOT):
+            return abs(since_boot - self.since_boot) > _SLACK
+        return abs(started - self.started) > _SLACK
 
 
 @contextmanager
@@ -125,12 +136,20 @@ def _read_text(path: Path) -> str | None:
         return None
 
 
+def _find_start(pid: int) -> tuple[float, float]:
+    """Start time of a process since 1970, and since the system started."""
+    booted = psutil.boot_time()  # first, as older versions of psutil use the value read last
+    started = psutil.Process(pid).create_time()
+    return started, started - booted
+
+
 def _parse(text: str | None) -> Owner | None:
     """Owner named by a lock, or None if it is empty or damaged."""
     try:
         found = json.loads(text or "")
-        return Owner(int(found["pid"]), str(found["host"]), float(found["started"]), str(found["doing"]))
-    except (ValueError, TypeError, KeyError):
+        since = float(found.get("since_boot", 0)), found.get("boot")  # older versions did not write these
+        return Owner(int(found["pid"]), str(found["host"]), float(found["started"]), str(found["doing"]), *since)
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

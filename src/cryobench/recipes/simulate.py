@@ -34,7 +34,7 @@ from cryobench.io.folders.trajectory_volumes import (
 )
 from cryobench.io.formats.mrc import MrcFolder, MrcStacks
 from cryobench.io.formats.xtc import BYTES_PER_ATOM
-from cryobench.io.lock import is_empty, lock_folder
+from cryobench.io.lock import lock_folder
 from cryobench.io.store import load_dataset, write_dataset
 from cryobench.recipes.draws import (
     Junk,
@@ -262,15 +262,17 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
                 f"{folder} holds an unfinished simulation of another call ({_differences(found, plan)}). "
                 f"{how}; or choose another folder, or remove this one first."
             )
-        remove_partial_files(folder)
-        return
-    if not is_empty(folder):
-        raise FormatError(f"{folder} exists and is not a cryobench data set: choose another folder.")
-    check_free_space(folder, _bytes_needed(job))
+    else:
+        # A process stopped before the plan was written may have left its folder, and hidden files.
+        others = (path for path in folder.rglob("*") if path != plan_path.parent and not path.name.startswith("."))
+        if folder.exists() and (not folder.is_dir() or any(others)):
+            raise FormatError(f"{folder} exists and is not a cryobench data set: choose another folder.")
+        check_free_space(folder, _bytes_needed(job))
+        write_json(plan_path, plan)
+    remove_partial_files(folder)
     frames = isinstance(job.ensemble, FrameEnsemble)
-    for sub in ("particles", "truth/trajectory" if frames else "truth/volumes", "simulation"):
+    for sub in ("particles", "truth/trajectory" if frames else "truth/volumes"):
         (folder / sub).mkdir(parents=True, exist_ok=True)
-    write_json(plan_path, plan)
 
 
 def _bytes_needed(job: Job) -> int:

@@ -2,7 +2,8 @@
 
 A method that trains in epochs leaves its final training state in RUN/training. A run to more epochs is the same run
 with other ``epochs`` whose checkpoint begins with that state, so it has the same bits as one longer run. It is made
-in the checkpoint of the old one, and replaces it when complete.
+in the checkpoint of the old one, in its folder ``whole``. When complete that is renamed ``done`` and replaces the old
+run; it is removed last, so that a command killed before is completed and not taken for one that has yet to train.
 """
 
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 from cryobench._errors import FormatError
 from cryobench.data import RunRecord
 from cryobench.io.folders.commands import compose_run
-from cryobench.io.store import TRAINING, read_run_record, replace_reconstruction
+from cryobench.io.store import TRAINING, replace_reconstruction
 from cryobench.methods import Method
+
+WHOLE, _DONE = "whole", "done"
 
 
 def check_more_epochs(method: type[Method], count: int) -> None:
@@ -59,11 +62,28 @@ def keep_training(work: Path, folder: Path) -> None:
         shutil.copyfile(path, folder / TRAINING / path.name)
 
 
-def finish_replacement(folder: Path, whole: Path) -> bool:
-    """Complete an interrupted replacement of a run by the one in ``whole``; return whether there was one."""
-    if not (whole / "run.json").exists() or read_run_record(whole).status != "finished":
-        return False
-    if read_run_record(folder).status != "running":
-        return False
-    replace_reconstruction(folder, whole)
-    return True
+def take_place(folder: Path, checkpoint: Path) -> None:
+    """Replace a run by the finished one in its checkpoint; ``finish_replacement`` completes it if interrupted."""
+    (checkpoint / WHOLE).rename(checkpoint / _DONE)
+    replace_reconstruction(folder, checkpoint / _DONE)
+
+
+def finish_replacement(folder: Path, checkpoint: Path) -> bool:
+    """Complete an interrupted replacement of a run by the one in its checkpoint; return whether there was one."""
+    done = checkpoint / _DONE
+    if (done / "run.json").exists():
+        replace_reconstruction(folder, done)
+    return done.exists()
+
+
+def remove_checkpoint(checkpoint: Path) -> None:
+    """Remove the checkpoint of a finished run, what takes long first: the rest says that it is finished."""
+    for path in checkpoint.iterdir():
+        if path.is_dir() and path.name != _DONE:
+            shutil.rmtree(path)
+    shutil.rmtree(checkpoint)
+
+
+def is_left_over(checkpoint: Path) -> bool:
+    """Whether the checkpoint of a finished run was left by a process killed at its removal: it trains nothing."""
+    return checkpoint.exists() and not (checkpoint / WHOLE).exists()

@@ -76,8 +76,10 @@ def reproduce(
     FormatError
         The run did not finish, or was imported from another program, or its data set is another now.
     ValueError
-        It was given a mask, and ``mask`` is not that file.
+        It was given a mask, and ``mask`` is not that file; or ``output`` is the run itself.
     """
+    if Path(output).resolve() == Path(folder).resolve():
+        raise ValueError(f"{output} is the run itself: choose another folder for its repetition.")
     first = open_run(Path(folder), dataset)
     record = first.record
     if record.status != "finished":

@@ -28,7 +28,6 @@ from cryobench.io.store import (
     TRAINING,
     load_reconstruction,
     read_run_record,
-    replace_reconstruction,
     save_reconstruction,
     write_run_record,
 )
@@ -38,11 +37,15 @@ from cryobench.reconstruction.engine import RunContext
 from cryobench.runs.cost_ledger import CostLedger
 from cryobench.runs.mask_check import judge_mask
 from cryobench.runs.more_epochs import (
+    WHOLE,
     check_former,
     check_more_epochs,
     describe_further,
     finish_replacement,
+    is_left_over,
     keep_training,
+    remove_checkpoint,
+    take_place,
 )
 
 RECORD, CHECKPOINT = "run.json", "checkpoint"
@@ -159,7 +162,8 @@ def run(
     )
     if record.command is None:
         record = record.with_(command=compose_run(record.to_json(), target))
-    if more_epochs is None and _find_previous(target, record) == "finished":
+    checkpoint = target / CHECKPOINT
+    if more_epochs is None and _find_previous(target, record) == "finished" and not is_left_over(checkpoint):
         return _find_finished(target, progress)
     if isinstance(built, Control) and (missing := built.explain_missing(dataset.truth)) is not None:
         raise ValueError(f"{method} is a control: it {missing} ({dataset.name}).")
@@ -173,23 +177,27 @@ def run(
         lock_folder(target, doing=f"run {method}"),
         open_compute(device=device, precision=wanted, memory=memory, workers=workers, scheduler=scheduler) as compute,
     ):
-        former, destination, work = None, target, target / CHECKPOINT / "work"
+        former, destination = None, target
         if more_epochs is not None:
-            destination = target / CHECKPOINT / "whole"
-            was_cut_off = finish_replacement(target, destination)
+            was_cut_off = finish_replacement(target, checkpoint)
             former = _find_former(target, record)
+            if is_left_over(checkpoint):
+                remove_checkpoint(checkpoint)
             if was_cut_off:
-                shutil.rmtree(target / CHECKPOINT)
                 return load_reconstruction(target)
+            destination = checkpoint / WHOLE
+            destination.mkdir(parents=True, exist_ok=True)
             record = describe_further(record, former, more_epochs, target)
             built = chosen.with_settings(record.settings)
         # Another process may have finished it meanwhile.
         elif _find_previous(target, record) == "finished":
+            if is_left_over(checkpoint):
+                remove_checkpoint(checkpoint)
             return _find_finished(target, progress)
         used = (compute.device, compute.precision, compute.memory, compute.n_workers, scheduler)
         record = record.with_(machine=Machine(*used, describe_hardware(compute.device)))
-        ledger = CostLedger(target / CHECKPOINT, compute.device)
-        (target / CHECKPOINT).mkdir(parents=True, exist_ok=True)
+        ledger, work = CostLedger(checkpoint, compute.device), checkpoint / "work"
+        checkpoint.mkdir(parents=True, exist_ok=True)
         remove_partial_files(target)
         if former is None:
             write_run_record(target, record)
@@ -216,8 +224,8 @@ def run(
         cost = ledger.total() if former is None else former.cost.plus(ledger.total())
         write_run_record(destination, record.with_(status="finished", cost=cost))
         if former is not None:
-            replace_reconstruction(target, destination)
-        shutil.rmtree(target / CHECKPOINT)
+            take_place(target, checkpoint)
+        remove_checkpoint(checkpoint)
     return load_reconstruction(target)
 
 

@@ -62,10 +62,12 @@ def write_volume_folder(
     digest = blake2b(np.ascontiguousarray(rows).tobytes(), digest_size=12).hexdigest()
     whole = to_plain({**call, "volumes": list(names), "rows": digest})
     with lock_folder(folder, "decoding volumes"):
-        if folder.exists() and not checkpoint.exists():
-            if (folder / _CALL).exists() and read_json(folder / _CALL) == whole:
-                context.progress.note(f"{folder}: already finished, nothing was decoded.")
-                return [folder / name for name in names]
+        if (folder / _CALL).exists() and read_json(folder / _CALL) == whole:
+            # A process killed after writing everything has left its checkpoint.
+            shutil.rmtree(checkpoint, ignore_errors=True)
+            context.progress.note(f"{folder}: already finished, nothing was decoded.")
+            return [folder / name for name in names]
+        if folder.exists() and ((folder / _CALL).exists() or not checkpoint.exists()):
             raise FileExistsError(f"{folder} already exists; remove it or choose another name.")
         Checkpoint(checkpoint, whole)
         remove_partial_files(folder)

@@ -66,3 +66,18 @@ def test_an_accelerator_is_measured_from_a_fresh_mark(monkeypatch: pytest.Monkey
     readings = meter.readings()
     assert readings["peak_gpu_memory_bytes"] == 3e6
     assert readings["gpu_seconds"] == readings["wall_seconds"] > 0
+
+
+def test_a_tick_that_fails_once_ends_neither_the_measurement_nor_the_others() -> None:
+    """As on a disk that is full for a while."""
+    calls: list[int] = []
+
+    def tick() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise OSError("disk full")
+
+    with Meter(tick=tick, seconds=0.0) as meter:
+        while len(calls) < 3 and meter.readings()["wall_seconds"] < 5:
+            time.sleep(0.05)
+    assert len(calls) >= 3

@@ -71,6 +71,14 @@ def test_tensors_arrive_as_they_were_sent(two_workers, rng):
     there["plain"] += 1  # can be written into
 
 
+def test_values_of_a_class_of_a_script_or_notebook_are_sent_there_and_back(two_workers):
+    names = {"__name__": "__main__"}
+    exec("class Model:\n    x = 3\n\ndef grow(model):\n    model.x += 1\n    return model", names)
+    (sent,) = two_workers.broadcast([names["Model"]()])
+    (found,) = two_workers.results(two_workers.start(names["grow"], [[sent]]))
+    assert (type(found).__name__, found.x) == ("Model", 4)
+
+
 def test_large_arguments_are_no_warning(two_workers):
     (total,) = two_workers.results(two_workers.start(np.sum, [[np.ones(3_000_000)]]))
     assert total == 3e6

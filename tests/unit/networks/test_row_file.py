@@ -35,3 +35,11 @@ def test_a_full_disk_is_told_before_anything_is_written(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match=r"prepared images take 0\.0016 MB .* has 0\.0001 MB free"):
         RowFile((20, 40), tmp_path, named=False)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_row_that_finds_half_its_place_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk was large enough at the start, and others have filled it since."""
+    rows = RowFile((20, 40), tmp_path, named=False)
+    monkeypatch.setattr("os.pwrite", lambda descriptor, content, offset: len(content) // 2)
+    with pytest.raises(OSError, match=r"row 3 .* 40 of 80 bytes: is the disk full"):
+        rows[np.array([3])] = np.zeros((1, 40))

@@ -253,3 +253,17 @@ def test_bad_input_is_refused_with_a_way_out(particles, changes: dict, said: str
 def test_settings_that_do_not_go_together_are_refused(settings: dict, said: str):
     with pytest.raises(ValueError, match=said):
         OpusDsd.with_settings(settings)
+
+
+def test_gradients_that_are_kept_until_they_are_summed_are_part_of_the_budget(particles: Particles) -> None:
+    left, n_weights = [], 0
+    for count in (1, 8):
+        chosen = {"template_size": 20, "decoder_width": 512, "at_once": 1, "batch_size": count}
+        method = OpusDsd.with_settings({**OpusDsd.small, **chosen})
+        assert isinstance(method, OpusDsd)
+        assert particles.mask is not None
+        sizes = choose_sizes(particles.mask, particles.box_size, method.settings)
+        model = method._make_model(sizes)
+        n_weights = sum(each.numel() for each in model.decoder.parameters())
+        left.append(method._reserve(model, sizes, len(particles), PLENTY))
+    assert left[0] - left[1] > 7 * 4 * n_weights

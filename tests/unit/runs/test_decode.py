@@ -7,8 +7,10 @@ import pytest
 
 from cryobench.io.formats.mrc import read_volume
 from cryobench.io.store import load_reconstruction
+from cryobench.reconstruction.engine import RunContext
 from cryobench.runs.decode import _state_means, write_volumes
 from cryobench.runs.run import run
+from cryobench.runs.volume_folder import write_volume_folder
 from stored import store_dataset, store_run
 from toy import PIXEL_SIZE, toy_dataset
 
@@ -65,3 +67,23 @@ def test_previews_have_larger_voxels(tmp_path):
     volume, pixel_size = read_volume(path)[:2]
     assert volume.shape == (8, 8, 8)
     assert pixel_size == pytest.approx(2 * PIXEL_SIZE)
+
+
+def test_a_finished_folder_whose_checkpoint_was_not_quite_removed_is_not_of_another_call(tmp_path):
+    def write(value, size=4):
+        return write_volume_folder(
+            tmp_path / "maps",
+            ["a.mrc", "b.mrc"],
+            lambda missing, _: (np.full((size,) * 3, value, np.float32) for _ in missing),
+            rows=np.zeros((2, 1)),
+            call={"box_size": size},
+            pixel_size=1.0,
+            context=RunContext(),
+        )
+
+    write(1)
+    (tmp_path / "maps" / "checkpoint").mkdir()
+    with pytest.raises(FileExistsError, match="maps already exists"):
+        write(2, size=6)
+    assert [read_volume(path)[0].max() for path in write(3)] == [1, 1]
+    assert not (tmp_path / "maps" / "checkpoint").exists()

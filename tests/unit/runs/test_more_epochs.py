@@ -118,7 +118,7 @@ def test_killed_while_it_takes_its_place_the_same_command_completes_it(dataset, 
     rename = Path.replace
 
     def stop(path: Path, target: Path) -> Path:
-        if path.parent.name == "whole" and not path.name.startswith("."):
+        if path.parent.name == "done" and not path.name.startswith("."):
             renamed.append(path.name)
             if len(renamed) > moved:
                 raise Interruption
@@ -132,6 +132,46 @@ def test_killed_while_it_takes_its_place_the_same_command_completes_it(dataset, 
     assert train("cryodrgn", dataset, folder, more_epochs=1).record.settings["epochs"] == 3
     train("cryodrgn", dataset, tmp_path / "once", epochs=3)
     assert_same_files(folder, tmp_path / "once")
+
+
+@pytest.mark.parametrize("removed", [0, 1])
+def test_killed_while_it_cleans_up_the_same_command_only_cleans_up(dataset, folder, monkeypatch, removed):
+    stop_cleaning(monkeypatch, removed)
+    with pytest.raises(Interruption):
+        train("cryodrgn", dataset, folder, more_epochs=1)
+    monkeypatch.undo()
+    assert (folder / "checkpoint").exists()
+    assert train("cryodrgn", dataset, folder, more_epochs=1).record.settings["epochs"] == 3
+    assert not (folder / "checkpoint").exists()
+
+
+def test_a_run_that_was_killed_while_it_cleaned_up_is_finished(dataset, tmp_path, monkeypatch):
+    stop_cleaning(monkeypatch, 0)
+    for name in ("run", "other"):
+        with pytest.raises(Interruption):
+            train("cryodrgn", dataset, tmp_path / name)
+    monkeypatch.undo()
+    first = train("cryodrgn", dataset, tmp_path / "run").record
+    assert not (tmp_path / "run" / "checkpoint").exists()
+    longer = train("cryodrgn", dataset, tmp_path / "other", more_epochs=1).record
+    assert (first.cost.attempts, longer.cost.attempts) == (1, 2)
+    train("cryodrgn", dataset, tmp_path / "once", epochs=3)
+    assert_same_files(tmp_path / "other", tmp_path / "once")
+
+
+def stop_cleaning(monkeypatch, removed: int) -> None:
+    """Stop at the removal of the checkpoint, after that of some of its folders."""
+
+    removing: list[Path] = []
+
+    def stop(folder: Path, **options: object) -> None:
+        removing.extend([folder] if "checkpoint" in folder.parts else [])
+        if len(removing) > removed:
+            raise Interruption
+        remove(folder, **options)
+
+    remove = shutil.rmtree
+    monkeypatch.setattr(shutil, "rmtree", stop)
 
 
 def test_what_cannot_go_on_says_why(dataset, folder, tmp_path):

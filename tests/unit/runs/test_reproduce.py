@@ -47,6 +47,13 @@ def test_a_run_is_made_again_to_the_bit(folder):
     assert cryobench.load_run(folder / "again").record.seed == 3
 
 
+def test_a_run_is_not_compared_with_itself(folder, tmp_path):
+    (tmp_path / "link").symlink_to(folder / "run")
+    for output in (folder / "run", tmp_path / "link"):
+        with pytest.raises(ValueError, match=r"is the run itself: choose another folder"):
+            reproduce(folder / "run", output)
+
+
 def test_maps_of_classes_lie_there_as_files(folder):
     classes = sorted(path.name for path in (folder / "run" / "classes").iterdir())
     assert classes == ["class-000.mrc", "class-001.mrc"]

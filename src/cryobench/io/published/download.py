@@ -178,7 +178,8 @@ def download_set(
         As `list_record` and `choose_files`; ConnectionError also if the connection fails repeatedly. Received
         data are kept.
     """
-    folder, progress = Path(folder).absolute(), progress or Silent()
+    # A link is followed: the download grows next to its folder, on the same disk, and the link stays.
+    folder, progress = Path(folder).resolve(), progress or Silent()
     request = {"record": record, "title": title, "files": list(names), "part": part}
     work = folder.with_name(f"{folder.name}.download")
     if _is_finished(folder, request) and not work.exists():

@@ -226,14 +226,17 @@ def _run_level(jobs: Sequence[Job], shared: Shared, finished: Finished, context:
 
 
 def run_job(shared: Shared, job: Job, progress: Progress | None = None) -> tuple[str, dict[str, np.ndarray], str]:
-    """Name of a job; classes, poses and visits, or else the reason why it failed. MemoryShortage as its method."""
+    """Name of a job; classes, poses and visits, or else the reason why it failed.
+
+    MemoryShortage as its method, MemoryError, and OSError where images cannot be read at present.
+    """
     try:
         method = get_method(shared.base).with_settings({**shared.settings, "n_classes": job.n_classes})
         seed = int(stream(shared.seed, f"seed of job {job.name}").integers(2**31))
         compute = Compute(shared.device, shared.precision, shared.memory)
         context = RunContext(seed, compute, progress or Silent())
         found = method.reconstruct(shared.particles.select(job.particles), np.zeros(1, dtype=int), context)
-    except MemoryShortage:
+    except (MemoryShortage, MemoryError, OSError):  # of the machine: kept as a failure, it would be so for good
         raise
     except Exception as error:  # one of hundreds of jobs: noted, and the others are used
         return job.name, {}, f"{type(error).__name__}: {error}"

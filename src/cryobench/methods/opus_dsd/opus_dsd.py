@@ -171,12 +171,16 @@ class OpusDsd(Method[OpusDsdSettings]):
         fixed = TRAINED_BYTES * sum(each.numel() for each in model.parameters()) + 4.0 * n * settings.z_dim
         decoded = self._decoded_bytes(sizes)
         encoded = 12.0 * model.encoder.activations(sizes.crop)
-        at_once = settings.at_once
-        if sizes.template <= LARGEST_SIDE_BY_SIDE:
+        at_once, gradients = settings.at_once, 0.0
+        if compute.device == "cpu" and sizes.template <= LARGEST_SIDE_BY_SIDE:
             at_once *= count_threads()
+            # Those of all parts of a batch are kept until they are summed.
+            gradients = 4.0 * sum(each.numel() for each in model.decoder.parameters())
         return reserve(
             compute.memory_per_worker,
-            lambda count: fixed + encoded * count + decoded * min(count, at_once),
+            lambda count: (
+                fixed + encoded * count + decoded * min(count, at_once) + gradients * -(-count // settings.at_once)
+            ),
             settings.batch_size,
             items=f"images in a batch, {settings.at_once} decoded at once to {sizes.template} voxels a side,",
             setting="batch_size",

@@ -84,4 +84,9 @@ class RowFile:
     def __setitem__(self, indices: Int[np.ndarray, " b"], rows: Float[np.ndarray, "b ..."]) -> None:
         values = np.ascontiguousarray(rows, dtype=np.float16)
         for row, index in zip(values, indices.tolist(), strict=True):
-            os.pwrite(self._descriptor, row.tobytes(), index * self._row_bytes)
+            count = os.pwrite(self._descriptor, row.tobytes(), index * self._row_bytes)
+            if count != self._row_bytes:
+                raise OSError(
+                    f"row {index} of the prepared images was written to {count} of {self._row_bytes} bytes: is the "
+                    "disk full?"
+                )
