@@ -318,6 +318,13 @@ def test_the_board_of_a_metric_sorts_by_itself(page):
     assert page.run(names)[:2] == ["truth", "consensus"]
     page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
     assert page.run(names)[:2] == ["consensus", "truth"]
+    rows = "#metric-labels tbody:not(.controls) tr:not(.group) th a"
+    names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
+    for _ in range(2):
+        page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
+        assert page.run(names)[-1] == "cryodrgn"  # failed
+    page.run("document.querySelectorAll('#metric-labels thead button')[0].click()")
+    assert page.run(names) == [HOSTILE_NAME, "3d-class", "cryodrgn", "labels-only"]
 
 
 def test_latents_follow_the_colour_that_is_chosen(page):
