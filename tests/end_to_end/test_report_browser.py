@@ -293,6 +293,19 @@ def test_another_query_particle_shows_other_surfaces_and_slices(page):
     assert page.run(shown) == [False, False, True, False, False, False]
 
 
+def test_surfaces_that_load_late_do_not_replace_those_chosen_since(page):
+    _draw_surfaces(page)
+    meshes = "[...document.querySelectorAll('#surface-grid .scene')].map((scene) => scene.mesh.places.join())"
+    first = page.run(meshes)
+    page.run(
+        "(() => { const box = document.getElementById('surface-query');"
+        " for (const index of [1, 0]) { box.selectedIndex = index; box.dispatchEvent(new Event('change')); } })()"
+    )
+    page.wait_for("[...document.scripts].filter((script) => script.src.includes('/surfaces/')).length === 12")
+    page.run("new Promise((done) => setTimeout(done, 500))")
+    assert page.run(meshes) == first
+
+
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
     rows = "#leaderboard .board tbody:not(.controls) tr:not(.group) th a"
     names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"

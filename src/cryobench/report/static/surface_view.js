@@ -70,7 +70,10 @@
     });
 
     const draw = async (scene, panel) => {
-      const mesh = (await load(panel.key))[level()];
+      scene.wanted = panel.key;
+      const meshes = await load(panel.key);
+      if (scene.wanted !== panel.key) return; // another one was chosen in the meantime
+      const mesh = meshes[level()];
       let canvas = scene.querySelector("canvas");
       if (!canvas) {
         canvas = document.createElement("canvas");
