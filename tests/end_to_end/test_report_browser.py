@@ -197,6 +197,10 @@ def test_without_webgl_pictures_stand_for_scenes(browser, report):
         page.wait_for(
             "[...document.querySelectorAll('#surface-grid img')].filter((img) => img.naturalWidth).length > 4"
         )
+        pictures = page.run("document.querySelectorAll('#surface-grid img').length")
+        page.run("document.querySelector('#surface-runs input:checked').click()")
+        page.run("new Promise((done) => setTimeout(done, 300))")
+        assert page.run("document.querySelectorAll('#surface-grid img').length") == pictures - 1
         assert "no WebGL" in page.run("document.getElementById('surface-enclosed').textContent")
         assert page.problems == []
 

@@ -107,6 +107,7 @@
     };
 
     const update = () => {
+      if (!cryobench.canDrawMeshes()) return null; // the pictures stay
       nameLevel();
       const panels = new Map(query().panels.map((panel) => [panel.slug, panel]));
       return Promise.all([...part("grid").querySelectorAll(".surface")].map((figure) => {
