@@ -4,6 +4,7 @@ Run with ``-m browser``; needs chromium (on PATH, or named by CRYOBENCH_CHROMIUM
 resolves, so that a page which needs the network fails here.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -308,6 +309,27 @@ def test_surfaces_that_load_late_do_not_replace_those_chosen_since(page):
     page.wait_for("[...document.scripts].filter((script) => script.src.includes('/surfaces/')).length === 12")
     page.run("new Promise((done) => setTimeout(done, 500))")
     assert page.run(meshes) == first
+
+
+def test_a_run_without_a_volume_at_the_first_query_is_shown_at_the_others(browser, report, tmp_path):
+    copy = tmp_path / "partial"
+    shutil.copytree(report.parent, copy)
+    script = copy / "assets" / "surfaces.js"
+    call, _, value = script.read_text(encoding="utf-8").partition("(")
+    sets = json.loads(value.removesuffix(");\n"))
+    left_out = sets[0]["panels"].pop(1)
+    script.write_text(f"{call}({json.dumps(sets)});\n", encoding="utf-8")
+    scene = f"document.querySelector('#surface-grid [data-run=\"{left_out['slug']}\"] .scene')"
+    with Page(browser) as page:
+        _open(page, copy / "index.html")
+        _draw_surfaces(page)
+        assert page.run(f"{scene} === null")
+        page.run(
+            "(() => { const box = document.getElementById('surface-query'); box.selectedIndex = 1;"
+            " box.dispatchEvent(new Event('change')); })()"
+        )
+        page.wait_for(f"{scene}?.mesh !== undefined", seconds=10)
+        assert page.problems == []
 
 
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
