@@ -161,6 +161,23 @@ def test_the_page_fits_windows_of_every_width(page, report, name, width, scheme)
     assert (sum(background) < 200) == (scheme == "dark")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_very_long_name_does_not_widen_the_page(browser, report, tmp_path, width):
+    copy = tmp_path / "long"
+    shutil.copytree(report.parent, copy)
+    name = f"cryodrgn ({'very_long_name_of_a_folder_' * 9})"
+    for file in ("index.html", "assets/surfaces.js"):
+        text = (copy / file).read_text(encoding="utf-8")
+        for before, after in ((">", "<"), ('"', '"'), (" ", ", ")):
+            text = text.replace(f"{before}3d-class{after}", f"{before}{name}{after}")
+        (copy / file).write_text(text, encoding="utf-8")
+    with Page(browser, width=width) as page:
+        _open(page, copy / "index.html")
+        page.run("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        assert page.run("document.body.innerText").count(name) > 10
+        assert page.run("document.documentElement.scrollWidth") <= width
+
+
 def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
     _draw_surfaces(page)
     assert _n_scenes(page) == 6
