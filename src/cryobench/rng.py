@@ -34,7 +34,8 @@ def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
     index
         Particle (or other item) whose private block of 2^128 counters is used.
     """
-    return np.random.Generator(np.random.Philox(key=_derive_key(seed, purpose), counter=index << 128))
+    # NumPy's own integers have 64 bits, and would be shifted to 0.
+    return np.random.Generator(np.random.Philox(key=_derive_key(seed, purpose), counter=int(index) << 128))
 
 
 def make_counter_key(seed: int, purpose: str) -> np.ndarray:
@@ -58,7 +59,7 @@ class IndexedStream:
 
     def at(self, index: int) -> np.random.Generator:
         """Rewind to the start of particle ``index``'s block."""
-        state = self._state
+        state, index = self._state, int(index)
         low, high = index & 0xFFFFFFFFFFFFFFFF, index >> 64
         state["state"]["counter"][:] = (0, 0, low, high)
         state["buffer_pos"] = 4

@@ -4,6 +4,7 @@ Run with ``-m browser``; needs chromium (on PATH, or named by CRYOBENCH_CHROMIUM
 resolves, so that a page which needs the network fails here.
 """
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +161,23 @@ def test_the_page_fits_windows_of_every_width(page, report, name, width, scheme)
     assert (sum(background) < 200) == (scheme == "dark")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_very_long_name_does_not_widen_the_page(browser, report, tmp_path, width):
+    copy = tmp_path / "long"
+    shutil.copytree(report.parent, copy)
+    name = f"cryodrgn ({'very_long_name_of_a_folder_' * 9})"
+    for file in ("index.html", "assets/surfaces.js"):
+        text = (copy / file).read_text(encoding="utf-8")
+        for before, after in ((">", "<"), ('"', '"'), (" ", ", ")):
+            text = text.replace(f"{before}3d-class{after}", f"{before}{name}{after}")
+        (copy / file).write_text(text, encoding="utf-8")
+    with Page(browser, width=width) as page:
+        _open(page, copy / "index.html")
+        page.run("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+        assert page.run("document.body.innerText").count(name) > 10
+        assert page.run("document.documentElement.scrollWidth") <= width
+
+
 def test_surfaces_are_seen_in_their_scenes(page, tmp_path):
     _draw_surfaces(page)
     assert _n_scenes(page) == 6
@@ -197,6 +215,10 @@ def test_without_webgl_pictures_stand_for_scenes(browser, report):
         page.wait_for(
             "[...document.querySelectorAll('#surface-grid img')].filter((img) => img.naturalWidth).length > 4"
         )
+        pictures = page.run("document.querySelectorAll('#surface-grid img').length")
+        page.run("document.querySelector('#surface-runs input:checked').click()")
+        page.run("new Promise((done) => setTimeout(done, 300))")
+        assert page.run("document.querySelectorAll('#surface-grid img').length") == pictures - 1
         assert "no WebGL" in page.run("document.getElementById('surface-enclosed').textContent")
         assert page.problems == []
 
@@ -293,6 +315,40 @@ def test_another_query_particle_shows_other_surfaces_and_slices(page):
     assert page.run(shown) == [False, False, True, False, False, False]
 
 
+def test_surfaces_that_load_late_do_not_replace_those_chosen_since(page):
+    _draw_surfaces(page)
+    meshes = "[...document.querySelectorAll('#surface-grid .scene')].map((scene) => scene.mesh.places.join())"
+    first = page.run(meshes)
+    page.run(
+        "(() => { const box = document.getElementById('surface-query');"
+        " for (const index of [1, 0]) { box.selectedIndex = index; box.dispatchEvent(new Event('change')); } })()"
+    )
+    page.wait_for("[...document.scripts].filter((script) => script.src.includes('/surfaces/')).length === 12")
+    page.run("new Promise((done) => setTimeout(done, 500))")
+    assert page.run(meshes) == first
+
+
+def test_a_run_without_a_volume_at_the_first_query_is_shown_at_the_others(browser, report, tmp_path):
+    copy = tmp_path / "partial"
+    shutil.copytree(report.parent, copy)
+    script = copy / "assets" / "surfaces.js"
+    call, _, value = script.read_text(encoding="utf-8").partition("(")
+    sets = json.loads(value.removesuffix(");\n"))
+    left_out = sets[0]["panels"].pop(1)
+    script.write_text(f"{call}({json.dumps(sets)});\n", encoding="utf-8")
+    scene = f"document.querySelector('#surface-grid [data-run=\"{left_out['slug']}\"] .scene')"
+    with Page(browser) as page:
+        _open(page, copy / "index.html")
+        _draw_surfaces(page)
+        assert page.run(f"{scene} === null")
+        page.run(
+            "(() => { const box = document.getElementById('surface-query'); box.selectedIndex = 1;"
+            " box.dispatchEvent(new Event('change')); })()"
+        )
+        page.wait_for(f"{scene}?.mesh !== undefined", seconds=10)
+        assert page.problems == []
+
+
 def test_leaderboard_sorts_with_the_unmeasured_last(page):
     rows = "#leaderboard .board tbody:not(.controls) tr:not(.group) th a"
     names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
@@ -318,6 +374,13 @@ def test_the_board_of_a_metric_sorts_by_itself(page):
     assert page.run(names)[:2] == ["truth", "consensus"]
     page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
     assert page.run(names)[:2] == ["consensus", "truth"]
+    rows = "#metric-labels tbody:not(.controls) tr:not(.group) th a"
+    names = f"[...document.querySelectorAll('{rows}')].map((link) => link.textContent)"
+    for _ in range(2):
+        page.run("document.querySelectorAll('#metric-labels thead button')[1].click()")
+        assert page.run(names)[-1] == "cryodrgn"  # failed
+    page.run("document.querySelectorAll('#metric-labels thead button')[0].click()")
+    assert page.run(names) == [HOSTILE_NAME, "3d-class", "cryodrgn", "labels-only"]
 
 
 def test_latents_follow_the_colour_that_is_chosen(page):

@@ -31,6 +31,12 @@ def test_indexed_stream_is_the_stream(index):
         assert np.array_equal(draw(generator), draw(expected))
 
 
+def test_integers_of_numpy_have_the_streams_of_their_numbers():
+    expected = stream(4, "noise", 7).random(5)
+    assert np.array_equal(stream(4, "noise", np.int64(7)).random(5), expected)
+    assert np.array_equal(IndexedStream(4, "noise").at(np.int64(7)).random(5), expected)
+
+
 def test_any_order_gives_the_same_bits():
     streams = IndexedStream(1, "noise")
     forwards = {i: streams.at(i).random(4) for i in range(6)}

@@ -311,3 +311,10 @@ def test_atoms_of_occupancy_zero_are_imaged(tmp_path):
     notes = []
     assert count(write_pdb(tmp_path / "md.pdb", helix_lines(occupancy=0.0)), notes=notes)[0] == HELIX_ATOMS
     assert notes == []
+
+
+def test_truncated_utf_16_is_named(tmp_path):
+    path = tmp_path / "half.pdb"
+    path.write_bytes(b"\xff\xfeA\x00B")
+    with pytest.raises(FormatError, match=r"half\.pdb begins with the mark of UTF-16"):
+        read_structure(path)

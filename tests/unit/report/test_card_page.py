@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cryobench.data import GroundTruth
+from cryobench.data import ArrayImages, GroundTruth
 from cryobench.report.pages.card import write_card
 from fabricated import HOSTILE_NAME, N_STATES, fabricate_dataset, fabricate_rich_dataset
 from page_parser import ParsedPage, check_references
@@ -48,6 +48,20 @@ def test_nothing_is_asked_from_the_network(folder):
     assert len(own) > 15
     for path in own:
         assert not re.search(r"https?:|//cdn|@import|url\(", path.read_text(encoding="utf-8")), path
+
+
+def test_images_with_a_masked_background_have_a_card(tmp_path):
+    dataset = fabricate_dataset(with_truth=False)
+    images = dataset.particles.read(np.arange(len(dataset.particles)))
+    axis = np.arange(images.shape[-1]) - images.shape[-1] // 2
+    masked = np.where(axis[:, None] ** 2 + axis**2 < (0.45 * len(axis)) ** 2, images, 0).astype(np.float32)
+    particles = replace(dataset.particles, images=ArrayImages(masked), mask=None)
+    path = write_card(replace(dataset, particles=particles), tmp_path / "card")
+    text = ParsedPage(path.read_text(encoding="utf-8")).text
+    assert text.count("not known: the background is constant") == 2
+    spectra = pd.read_csv(path.parent / "tables" / "spectra.csv")
+    assert (spectra["noise"] == 0).all()
+    assert spectra["snr"].isna().all()
 
 
 def test_names_are_shown_as_text(page):

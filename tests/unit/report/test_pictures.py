@@ -12,6 +12,7 @@ from cryobench.report.card import views
 from cryobench.report.scored_runs import queries
 from cryobench.report.scored_runs.tables import name_runs
 from cryobench.rotations import rotations_from_quaternions
+from cryobench.volumes.regrid import regrid_volume
 from fabricated import PIXEL_SIZE, blob_volumes, fabricate_dataset, fabricate_results
 
 
@@ -134,3 +135,16 @@ def test_shaded_picture_shows_a_ball_as_a_disc_lit_from_the_upper_left():
     rows, columns = np.nonzero(seen)
     assert (rows.mean(), columns.mean()) == pytest.approx((47.5, 47.5), abs=1.6)
     assert np.nanmean(picture[:48, :48]) > np.nanmean(picture[48:, 48:]) + 0.1
+
+
+def test_volumes_on_another_grid_are_shown_on_that_of_the_data_set():
+    dataset = fabricate_dataset()
+    made, scores = fabricate_results(dataset)[0]
+    assert dataset.truth is not None
+    coarse = [regrid_volume(each, PIXEL_SIZE, box_size=14, new_pixel_size=2 * PIXEL_SIZE) for each in blob_volumes()]
+    volumes = IndexedVolumes(np.stack(coarse), dataset.truth.states[dataset.queries])
+    runs = name_runs([(replace(made, volumes=volumes, pixel_size=2 * PIXEL_SIZE), scores)])
+    query = queries.read_query(dataset, runs, 2)
+    shown = query.volumes[runs[0].slug]
+    assert shown.shape == query.reference.shape
+    assert np.corrcoef(shown.ravel(), query.reference.ravel())[0, 1] > 0.99

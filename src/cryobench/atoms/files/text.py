@@ -41,7 +41,12 @@ def decode_text(content: bytes, path: Path) -> str:
         raise FormatError(
             f"{path} is neither PDB nor mmCIF: byte {wrong.start()} is not text. Give a structure file, not a map."
         )
-    text = _text.decode_text(content)
+    try:
+        text = _text.decode_text(content)
+    except UnicodeDecodeError as error:
+        raise FormatError(
+            f"{path} begins with the mark of UTF-16, but is not text in it ({error}). Give a PDB or mmCIF file."
+        ) from error
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

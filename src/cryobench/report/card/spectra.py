@@ -29,7 +29,7 @@ _CHUNK = 64
 
 @dataclass(frozen=True)
 class MeasuredSnr:
-    """A signal-to-noise ratio and its standard error over images."""
+    """A signal-to-noise ratio and its standard error over images; NaN if the background is constant, as in a mask."""
 
     value: float
     error: float
@@ -49,7 +49,7 @@ class Spectra:
     inside_disc: MeasuredSnr
     """The same over the disc that the mask can reach in any view."""
     expected: float | None
-    """SNR over all pixels, from the true volumes' signal and the noise outside the molecule."""
+    """SNR over all pixels, from the true volumes' signal and the noise outside the molecule, if there is any."""
 
 
 def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int = MOST_IMAGES) -> Spectra:
@@ -71,7 +71,7 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
     if states:
         indices = shell_indices(size, 2)
         counts = shell_sum(torch.ones(indices.shape), indices, len(signal), box_size=size).numpy()
-        expected = float((signal[1:] * counts[1:]).sum() / size**4 / noise_variance)
+        expected = float((signal[1:] * counts[1:]).sum() / size**4 / noise_variance) if noise_variance > 0 else None
     table = pd.DataFrame(
         {
             "shell": shells,
@@ -79,7 +79,7 @@ def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int 
             "images": whole[shells],
             "noise": corners[shells],
             "signal": signal[shells],
-            "snr": signal[shells] / np.maximum(corners[shells], 1e-300),
+            "snr": signal[shells] / np.where(corners[shells] > 0, corners[shells], np.nan),
         }
     )
     return Spectra(
@@ -171,6 +171,8 @@ def _add_up(
 def _ratio(variance: np.ndarray, noise: np.ndarray) -> MeasuredSnr:
     """(mean variance − mean noise) / mean noise over images, with its standard error by the delta method."""
     level = noise.mean()
+    if not level > 0:
+        return MeasuredSnr(np.nan, np.nan)
     ratio = variance.mean() / level - 1
     deviation = (variance - (ratio + 1) * noise) / level
     return MeasuredSnr(float(ratio), float(deviation.std() / np.sqrt(len(noise))))

@@ -64,12 +64,10 @@ def _draw_curves(y: Axis, curves: Mapping[RunStyle, tuple[Any, Any]], *reference
 
 def _draw_power(signal: str, table: pd.DataFrame) -> LineChart:
     frequency = table["frequency"]
-    curves = {
-        RunStyle("images", BLUE): (frequency, table["images"]),
-        RunStyle("noise", _GREY, "dash"): (frequency, table["noise"]),
-        # A logarithmic axis cannot show zero or negative values.
-        RunStyle(signal, ORANGE): (frequency, table["signal"].where(table["signal"] > 0)),
-    }
+    looks = {"images": RunStyle("images", BLUE), "noise": RunStyle("noise", _GREY, "dash")}
+    looks["signal"] = RunStyle(signal, ORANGE)
+    # A logarithmic axis cannot show zero or negative values.
+    curves = {style: (frequency, table[name].where(table[name] > 0)) for name, style in looks.items()}
     return _draw_curves(Axis("power", logarithmic=True), curves)
 
 

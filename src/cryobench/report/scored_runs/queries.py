@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from cryobench.data import Dataset
+from cryobench.metrics.volumes.frames import Frame, bring_into_frame
 from cryobench.report.scored_runs.tables import Run
 from cryobench.report.surfaces import choose_enclosed, level_enclosing, reduce_volume, shade_surface
 
@@ -23,7 +24,7 @@ class QueryVolumes:
     particle: int
     state: int | None
     volumes: dict[str, np.ndarray]
-    """Slug ("truth" or that of a run) to volume (z, y, x), as reconstructed; truth first."""
+    """Slug ("truth" or that of a run) to volume (z, y, x), on the grid of the data set; truth first."""
 
     @property
     def reference(self) -> np.ndarray:
@@ -55,7 +56,7 @@ def choose_queries(dataset: Dataset, count: int) -> np.ndarray:
 def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVolumes:
     """Volumes of the query particle at ``position``: the true one, those of methods, those of controls.
 
-    Runs without volumes are left out.
+    Runs without volumes are left out; volumes on another grid are resampled to that of the data set.
     """
     particle = int(dataset.queries[position])
     volumes: dict[str, np.ndarray] = {}
@@ -68,5 +69,7 @@ def read_query(dataset: Dataset, runs: Sequence[Run], position: int) -> QueryVol
         found = np.flatnonzero(run.reconstruction.queries == particle)
         if run.status == "failed" or run.reconstruction.volumes is None or not len(found):
             continue
-        volumes[run.slug] = np.asarray(run.reconstruction.volumes.read(int(found[0])), dtype=np.float32)
+        shown = bring_into_frame(run.reconstruction, dataset, Frame("none"))
+        assert shown.volumes is not None
+        volumes[run.slug] = np.asarray(shown.volumes.read(int(found[0])), dtype=np.float32)
     return QueryVolumes(particle, state, volumes)

@@ -42,14 +42,14 @@ cryobench.attempt = async function (element, draw) {
   }
 };
 
-// Sort the rows of every body of the leaderboard by a column; unmeasured cells stay last.
+// Sort the rows of every body of a board by a column; unmeasured cells, and scores of failed runs, stay last.
 cryobench.sortBoard = function (header, order) {
   const column = header.cellIndex;
   const table = header.closest("table");
   const direction = order === "ascending" ? 1 : -1;
   const read = (row) => {
     const cell = row.cells[column];
-    if (!cell || row.classList.contains("failed")) return column === 1 && cell ? cell.textContent : null;
+    if (!cell) return null;
     if (cell.tagName === "TH") return cell.textContent.trim().toLowerCase();
     return cell.dataset.sort ? Number(cell.dataset.sort) : null;
   };

@@ -46,6 +46,9 @@
     let camera = { ...home };
     let shownRuns = [];
 
+    // A panel of each run, some of which may have no surface in the first set.
+    const everyone = [...new Map(sets.flatMap(({ panels }) => panels).map((panel) => [panel.slug, panel])).values()];
+
     const query = () => sets[Number(part("query")?.value ?? 0)];
     const level = () => Number(part("level").value);
     const scenes = () => [...part("grid").querySelectorAll(".scene")].filter((scene) => scene.show);
@@ -70,7 +73,10 @@
     });
 
     const draw = async (scene, panel) => {
-      const mesh = (await load(panel.key))[level()];
+      scene.wanted = panel.key;
+      const meshes = await load(panel.key);
+      if (scene.wanted !== panel.key) return; // another one was chosen in the meantime
+      const mesh = meshes[level()];
       let canvas = scene.querySelector("canvas");
       if (!canvas) {
         canvas = document.createElement("canvas");
@@ -104,6 +110,7 @@
     };
 
     const update = () => {
+      if (!cryobench.canDrawMeshes()) return null; // the pictures stay
       nameLevel();
       const panels = new Map(query().panels.map((panel) => [panel.slug, panel]));
       return Promise.all([...part("grid").querySelectorAll(".surface")].map((figure) => {
@@ -147,7 +154,7 @@
       const limit = () => {
         for (const input of box.querySelectorAll("input:not(:checked)")) input.disabled = shownRuns.length >= MOST_SCENES;
       };
-      for (const panel of query().panels) {
+      for (const panel of everyone) {
         const label = document.createElement("label");
         const input = document.createElement("input");
         input.type = "checkbox";
@@ -167,8 +174,7 @@
 
     const setUp = () => {
       const grid = part("grid");
-      const panels = query().panels;
-      shownRuns = panels.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_SCENES).filter((panel) => panel.rank < 3).map(({ slug }) => slug);
+      shownRuns = everyone.toSorted((a, b) => a.rank - b.rank).slice(0, MOST_SCENES).filter((panel) => panel.rank < 3).map(({ slug }) => slug);
       // Start at a distance at which the true molecule fills the scene.
       home.distance *= query().zoom;
       camera = { ...home };
