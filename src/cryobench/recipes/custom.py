@@ -12,10 +12,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field, FilePath
+from pydantic import AllowInfNan, Field, FilePath
 
 from cryobench.atoms.entries import find_entry
 from cryobench.atoms.files.structures import read_structure
@@ -39,7 +39,9 @@ class CustomSettings(SimulationSettings):
     """Settings of a custom data set."""
 
     n_images: int = Field(10_000, ge=1, description="total images, divided among the structures by weight")
-    weights: tuple[float, ...] = Field((), description="relative number of images per structure; default: equal")
+    weights: tuple[Annotated[float, AllowInfNan()], ...] = Field(  # those that are not finite name their structure
+        (), description="relative number of images per structure; default: equal"
+    )
     centre: Literal["first", "each"] = Field(
         "first",
         description="centred in the box: the first structure or frame (others move with it), or each",
