@@ -54,8 +54,10 @@ def make_cell(work: Path, recipe: str, method: str) -> Cell:
     preset = [] if issubclass(get_method(method), Control) else ["--preset", "laptop"]
     command = [sys.executable, "-m", "cryobench", "run", method, str(dataset), "-o", str(folder), "--device", "cpu"]
     done = subprocess.run([*command, *preset], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
+    if done.returncode and issubclass(get_method(method), Control) and not folder.exists():
         return {"scores": {}, "refused": done.stderr.strip().splitlines()[-1]}
+    if done.returncode:  # interrupted, killed, or a fault: the cell stays missing
+        raise SystemExit(f"{method} on {recipe} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     scores = score_run(folder)[1].scores
     cost = read_run_record(folder).cost
     return {
