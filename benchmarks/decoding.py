@@ -59,7 +59,8 @@ def measure(work: Callable[[], object], repeats: int = 3) -> tuple[float, float]
 
 def decode(model: dict[str, np.ndarray], latents: np.ndarray, particles: Particles, box: int) -> None:
     """Open the decoder of a model and make volumes."""
-    decoder = CoordinateNetworkDecoder.open(model, Reconstruction(np.zeros(0, int)), particles, RunContext())
+    made = Reconstruction(np.zeros(0, int), model=model)
+    decoder = CoordinateNetworkDecoder.open(model, made, particles, RunContext())
     decoder.box_size = box
     for _ in decoder.decode(latents):
         pass
