@@ -39,6 +39,7 @@ from cryobench.data.sources import IndexedVolumes as IndexedVolumes
 from cryobench.data.sources import LevelledImages as LevelledImages
 from cryobench.data.sources import PaddedVolumes as PaddedVolumes
 from cryobench.data.sources import SelectedImages as SelectedImages
+from cryobench.data.sources import SelectedVolumes as SelectedVolumes
 from cryobench.data.sources import VolumeSource as VolumeSource
 from cryobench.data.sources import corner_pixels as corner_pixels
 from cryobench.data.truth import CollectiveVariable as CollectiveVariable

@@ -190,6 +190,29 @@ class IndexedVolumes:
         return np.asarray(self.volumes[self.index[index]], dtype=np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class SelectedVolumes:
+    """A ``VolumeSource`` whose item i is item ``index[i]`` of another, read when it is wanted."""
+
+    volumes: VolumeSource
+    index: np.ndarray
+    """(m,) index in ``volumes`` of each item."""
+
+    def __post_init__(self) -> None:
+        index = freeze(self, "index", np.array(self.index, dtype=np.int64, ndmin=1))
+        check_range("volume index", index, 0, len(self.volumes))
+
+    @property
+    def box_size(self) -> int:
+        return self.volumes.box_size
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def read(self, index: int) -> np.ndarray:
+        return self.volumes.read(int(self.index[index]))
+
+
 def find_storage_order(images: ImageSource) -> np.ndarray:
     """(n,) images in storage order, if the source knows it, else 0 … n − 1."""
     if isinstance(images, CroppedImages | LevelledImages):

@@ -22,9 +22,16 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryobench.compute.memory import reserve
-from cryobench.data import GroundTruth, IndexedVolumes, Particles, Reconstruction, VolumeSource
+from cryobench.data import (
+    GroundTruth,
+    IndexedVolumes,
+    Particles,
+    Reconstruction,
+    SelectedVolumes,
+    VolumeSource,
+)
 from cryobench.methods.method import Method, MethodSettings
-from cryobench.reconstruction.engine import Passes, RunContext
+from cryobench.reconstruction.engine import CheckpointVolumes, Passes, RunContext
 from cryobench.reconstruction.images import require_poses
 from cryobench.reconstruction.statistics import backproject, volume_bytes
 from cryobench.rng import stream
@@ -112,13 +119,14 @@ class BackprojectingControl(Control):
 
     def _backproject(
         self, particles: Particles, states: Int[np.ndarray, "n"], queries: Int[np.ndarray, "q"], context: RunContext
-    ) -> IndexedVolumes:
+    ) -> VolumeSource:
         """Volumes of the query particles by their states: only those states, as many at a time as fit.
 
-        Finished volumes are kept in the checkpoint.
+        Finished volumes are kept in the checkpoint and read from there; without one they are held in memory.
         """
         require_poses(particles)
         wanted, index = np.unique(states[queries], return_inverse=True)
+        names = [f"state-{state}" for state in wanted]
         kept = context.open_checkpoint(particles, {"control": self.name})
         each = volume_bytes(particles.box_size)
         left = reserve(
@@ -130,43 +138,26 @@ class BackprojectingControl(Control):
             n_workers=context.compute.n_workers,
         )
         at_once = int(left / 2 // each) + 1
+        missing = [number for number, name in enumerate(names) if not kept.has(name)]
         passes: Passes | None = None
-        volumes = np.empty((len(wanted), *(particles.box_size,) * 3), dtype=np.float32)
+        held: list[Float[np.ndarray, "z y x"]] = []
         with context.progress.task("back-projection", total=len(wanted)) as task:
-            for first in range(0, len(wanted), at_once):
-                group = wanted[first : first + at_once]
-
-                def compute(group: Int[np.ndarray, "k"] = group) -> dict[str, Float[np.ndarray, "k z y x"]]:
-                    nonlocal passes
-                    if passes is None:
-                        # Kept spectra save transforms only if further passes follow.
-                        keep = left / 2 if len(group) < len(wanted) else 0.0
-                        passes = Passes(particles, context.compute, keep_bytes=keep, progress=context.progress)
-                    weights = (states[:, None] == group).astype(np.float32)
-                    return {"volumes": backproject(passes, weights)}
-
-                # Named by its states, so that a run resumed with another budget uses those that fit.
-                found = kept.take(f"states-{group[0]}-{group[-1]}", compute)
-                volumes[first : first + len(group)] = found["volumes"]
+            task.advance(len(wanted) - len(missing))
+            for first in range(0, len(missing), at_once):
+                group = missing[first : first + at_once]
+                if passes is None:
+                    # Kept spectra save transforms only if further passes follow.
+                    keep = left / 2 if len(group) < len(missing) else 0.0
+                    passes = Passes(particles, context.compute, keep_bytes=keep, progress=context.progress)
+                weights = (states[:, None] == wanted[group]).astype(np.float32)
+                for number, volume in zip(group, backproject(passes, weights), strict=True):
+                    kept.keep(names[number], {"volume": volume})
+                    if not kept.is_kept:
+                        held.append(volume)
                 task.advance(len(group))
-        return IndexedVolumes(volumes, index)
-
-
-class TrueVolumes:
-    """The true volume of each query particle, read on demand."""
-
-    def __init__(self, volumes: VolumeSource, states: Int[np.ndarray, "q"]) -> None:
-        self._volumes, self._states = volumes, states
-
-    @property
-    def box_size(self) -> int:
-        return self._volumes.box_size
-
-    def __len__(self) -> int:
-        return len(self._states)
-
-    def read(self, index: int) -> Float[np.ndarray, "z y x"]:
-        return self._volumes.read(int(self._states[index]))
+        if kept.is_kept:
+            return SelectedVolumes(CheckpointVolumes(kept, names, particles.box_size), index)
+        return IndexedVolumes(np.stack(held), index)
 
 
 class Truth(Control):
@@ -185,7 +176,7 @@ class Truth(Control):
         self, particles: Particles, truth: GroundTruth, queries: Int[np.ndarray, "q"], context: RunContext
     ) -> Reconstruction:
         assert truth.volumes is not None  # one of the needs
-        volumes: VolumeSource = TrueVolumes(truth.volumes, truth.states[queries])
+        volumes = SelectedVolumes(truth.volumes, truth.states[queries])
         return Reconstruction(
             queries, volumes, latents=truth.embedding, posteriors=_one_hot(truth.states, truth.n_states, context)
         )

@@ -11,10 +11,10 @@ from cryobench.data import (
     Components,
     Finding,
     HalfSetFsc,
-    IndexedVolumes,
     LatentPath,
     Particles,
     Reconstruction,
+    SelectedVolumes,
 )
 from cryobench.latents.density import latent_density
 from cryobench.latents.path import choose_ends, find_path
@@ -164,16 +164,15 @@ class Recovar(Method[RecovarSettings]):
             path = find_path(density, latents, start, end, n_points=max(settings.path_volumes, 2))
             path = path[: settings.path_volumes]
         decoder = KernelRegressionDecoder.open(found.model, found, particles, context.with_checkpoint("volumes"))
-        targets = np.concatenate([latents[found.queries], path])
-        made = [(each.volume, each.half_set_fsc) for each in decoder.estimate(targets)]
-        volumes, curves = (np.stack(each) for each in zip(*made, strict=True))
+        volumes, curves = decoder.estimate_all(np.concatenate([latents[found.queries], path]))
         n_queries = len(found.queries)
         findings = [*findings, HalfSetFsc(curves[:n_queries], "query"), density]
         if len(path) > 0:
-            findings.append(LatentPath(path, volumes[n_queries:]))
+            along = np.stack([volumes.read(index) for index in range(n_queries, len(volumes))])
+            findings.append(LatentPath(path, along))
         return replace(
             found,
-            volumes=IndexedVolumes(volumes[:n_queries], np.arange(n_queries)),
+            volumes=SelectedVolumes(volumes, np.arange(n_queries)),
             findings=tuple(findings),
         )
 

@@ -1,6 +1,7 @@
 """How methods run: context, passes over the particles, the loop, and the checkpoint."""
 
 from cryobench.reconstruction.engine.checkpoint import Checkpoint as Checkpoint
+from cryobench.reconstruction.engine.checkpoint_volumes import CheckpointVolumes as CheckpointVolumes
 from cryobench.reconstruction.engine.context import RunContext as RunContext
 from cryobench.reconstruction.engine.forecast import Forecast as Forecast
 from cryobench.reconstruction.engine.iterate import Diverged as Diverged

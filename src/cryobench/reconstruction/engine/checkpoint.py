@@ -57,6 +57,10 @@ class Checkpoint:
         with atomic_write(self._folder / f"{name}.npz") as file:
             np.savez(file, **held)
 
+    def has(self, name: str) -> bool:
+        """Whether arrays are stored under that name; their file is not read."""
+        return self._folder is not None and (self._folder / f"{name}.npz").exists()
+
     def find(self, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
         """Arrays and facts stored under that name, or None. FormatError if the file is damaged."""
         return _read(self._folder, name)

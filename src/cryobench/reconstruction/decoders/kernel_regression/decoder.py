@@ -16,7 +16,7 @@ from jaxtyping import Float
 from cryobench._progress import Progress
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
-from cryobench.data import Particles, Reconstruction
+from cryobench.data import IndexedVolumes, Particles, Reconstruction, VolumeSource
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.decoders.kernel_regression.bandwidths import KernelSizes
 from cryobench.reconstruction.decoders.kernel_regression.precisions import common_precision, unpack_symmetric
@@ -25,7 +25,7 @@ from cryobench.reconstruction.decoders.kernel_regression.regression import (
     KernelVolume,
     sum_bytes,
 )
-from cryobench.reconstruction.engine import Checkpoint, Passes, RunContext
+from cryobench.reconstruction.engine import Checkpoint, CheckpointVolumes, Passes, RunContext
 from cryobench.reconstruction.images import bytes_to_keep, level_background
 from cryobench.reconstruction.statistics import disc_of
 
@@ -105,8 +105,8 @@ class KernelRegressionDecoder(VolumeDecoder):
 
         Those in the checkpoint are read from there.
         """
-        names = [_name_arrays({"latent": row.astype(np.float64)}) for row in latents]
-        missing = np.array([self.kept.find(name) is None for name in names], dtype=bool)
+        names = _name_rows(latents)
+        missing = np.array([not self.kept.has(name) for name in names], dtype=bool)
         made = self.regression.estimate(latents[missing], self.progress) if missing.any() else iter(())
         for name, is_missing in zip(names, missing, strict=True):
             if is_missing:
@@ -118,6 +118,17 @@ class KernelRegressionDecoder(VolumeDecoder):
                 assert found is not None
                 yield KernelVolume(**{**found[0], "n_particles": int(found[0]["n_particles"])})
         next(made, None)  # ends its progress
+
+    def estimate_all(self, latents: Float[np.ndarray, "m d"]) -> tuple[VolumeSource, Float[np.ndarray, "m s"]]:
+        """Volumes and their half-set FSC at latents. If there is a checkpoint, volumes are read from it on demand."""
+        volumes, curves = [], []
+        for found in self.estimate(latents):
+            curves.append(found.half_set_fsc)
+            if not self.kept.is_kept:
+                volumes.append(found.volume)
+        if self.kept.is_kept:
+            return CheckpointVolumes(self.kept, _name_rows(latents), self.box_size), np.stack(curves)
+        return IndexedVolumes(np.stack(volumes), np.arange(len(volumes))), np.stack(curves)
 
     def _decode(self, latents: Float[np.ndarray, "m d"]) -> Iterator[Float[np.ndarray, "z y x"]]:
         return (found.volume for found in self.estimate(latents))
@@ -149,6 +160,11 @@ def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes)
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
     more = int((left - images) // (workers * one(sizes.n_bandwidths)))
     return min(1 + more, _AT_ONCE), images
+
+
+def _name_rows(latents: Float[np.ndarray, "m d"]) -> list[str]:
+    """Name of the volume at each latent."""
+    return [_name_arrays({"latent": row.astype(np.float64)}) for row in latents]
 
 
 def _name_arrays(arrays: Mapping[str, np.ndarray]) -> str:
