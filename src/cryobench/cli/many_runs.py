@@ -1,4 +1,4 @@
-"""Commands on several runs: one that is unfinished, damaged or in use does not stop the others."""
+"""Commands on several runs: one that cannot be used does not stop the others."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,24 +9,27 @@ import typer
 Result = TypeVar("Result")
 
 
-def each_run(runs: list[Path], act: Callable[[Path], Result]) -> tuple[dict[Path, Result], list[Exception]]:
-    """Results of ``act`` by run, and the errors of those unfinished, damaged or in use, which stop no other."""
-    from cryobench._errors import FormatError
-    from cryobench.io.lock import FolderBusy
-
+def each_run(
+    runs: list[Path], act: Callable[[Path], Result]
+) -> tuple[dict[Path, Result], dict[Path, ValueError | OSError]]:
+    """Results of ``act`` by run, and the errors of runs that it refuses, which stop no other."""
     results: dict[Path, Result] = {}
-    refused: list[Exception] = []
+    refused: dict[Path, ValueError | OSError] = {}
     for folder in runs:
         try:
             results[folder] = act(folder)
-        except (FormatError, FolderBusy) as error:
-            refused.append(error)
+        except (ValueError, OSError) as error:
+            refused[folder] = error
     return results, refused
 
 
-def tell_refused(what: str, refused: list[Exception]) -> None:
-    """Print why runs were left out, and exit with status 2 if any was."""
-    for error in refused:
-        typer.secho(f"{what}: {error}", err=True, fg="red")
+def tell_refused(what: str, refused: dict[Path, ValueError | OSError]) -> None:
+    """Print why runs were left out, an error common to several once, and exit with status 2 if any was."""
+    folders: dict[str, list[Path]] = {}
+    for folder, error in refused.items():
+        folders.setdefault(str(error), []).append(folder)
+    for message, concerned in folders.items():
+        unnamed = ", ".join(str(folder) for folder in concerned if str(folder) not in message)
+        typer.secho(f"{what}: {f'{unnamed}: ' if unnamed else ''}{message}", err=True, fg="red")
     if refused:
         raise typer.Exit(2)

@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from cryobench.cli.main import app
-from cryobench.cli.many_runs import each_run
+from cryobench.cli.many_runs import each_run, tell_refused
 from cryobench.io.lock import FolderBusy
 from cryobench.io.store import load_scores
 from stored import edit_json, store_dataset, store_run
@@ -43,15 +44,27 @@ def test_the_report_shows_the_good_runs(order, tmp_path, monkeypatch) -> None:
     assert "bad" in found.output
 
 
-def test_a_run_in_use_stops_no_other() -> None:
+@pytest.mark.parametrize("error", [FolderBusy("in use"), ValueError("no such particle"), FileNotFoundError("gone")])
+def test_a_refused_run_stops_no_other(error) -> None:
     def act(folder: Path) -> Path:
-        if folder.name == "busy":
-            raise FolderBusy("in use")
+        if folder.name == "bad":
+            raise error
         return folder
 
-    results, refused = each_run([Path("busy"), Path("free")], act)
-    assert results == {Path("free"): Path("free")}
-    assert [str(error) for error in refused] == ["in use"]
+    results, refused = each_run([Path("bad"), Path("good")], act)
+    assert results == {Path("good"): Path("good")}
+    assert refused == {Path("bad"): error}
+
+
+def test_an_error_common_to_runs_is_told_once_and_names_them(capsys) -> None:
+    refused = {Path("one"): ValueError("no metric of that name"), Path("two"): ValueError("no metric of that name")}
+    with pytest.raises(typer.Exit) as stop:
+        tell_refused("not scored", {**refused, Path("three"): FileNotFoundError("three/run.json is missing")})
+    assert stop.value.exit_code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "not scored: one, two: no metric of that name",
+        "not scored: three/run.json is missing",
+    ]
 
 
 def test_a_failed_run_keeps_no_other_from_being_scored_by_a_metric(tmp_path) -> None:
