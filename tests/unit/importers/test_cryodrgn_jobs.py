@@ -16,7 +16,8 @@ from cryobench._errors import FormatError
 from cryobench.data import Dataset
 from cryobench.importers import get_importer, recognise
 from cryobench.importers.bring_in import examine, import_results
-from cryobench.io.formats.mrc import MrcStacks, read_volume
+from cryobench.importers.maps import ForeignMaps
+from cryobench.io.formats.mrc import MrcStacks, read_volume, write_volume
 from cryobench.io.programs.relion import write_star
 from cryobench.testing import check_importer
 from cryobench.testing.toy import toy_dataset
@@ -64,6 +65,29 @@ def test_volumes_are_those_of_the_program(program: str, dataset: Dataset, tmp_pa
         theirs = np.fft.fftn(np.fft.ifftshift(read_volume(JOBS / program / f"map-of-row-{row}.mrc")[0]))[compared]
         ours = np.fft.fftn(np.fft.ifftshift(run.volumes.read(item)))[compared]
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(theirs).max()
+
+
+def test_volumes_of_an_analysis_are_taken_where_they_are_of_the_query_particles(dataset: Dataset, tmp_path) -> None:
+    job = Path(shutil.copytree(JOBS / "train_vae", tmp_path / "job"))
+    folder = job / "analyze.2" / "kmeans2"
+    folder.mkdir(parents=True)
+    volumes = np.random.default_rng(0).standard_normal((2, 16, 16, 16)).astype(np.float32)
+    # Centres are in the order of the files, and headers state half the voxel size.
+    (folder / "centers_ind.txt").write_text("".join(f"{row}\n" for row in ROWS[::-1]))
+    for number, volume in enumerate(volumes):
+        write_volume(folder / f"vol_{number:03d}.mrc", volume, dataset.particles.pixel_size / 2)
+    found = get_importer("cryodrgn").open(job, {}).read(dataset)
+    assert found.volumes is not None
+    for place, number in enumerate((1, 0)):
+        np.testing.assert_array_equal(found.volumes.read(place), volumes[number])
+    advice = f"--voxel-size {dataset.particles.pixel_size / 2:.4g}"
+    assert any(advice in note for note in found.notes)
+    smaller = get_importer("cryodrgn").open(job, {"voxel_size": dataset.particles.pixel_size / 2}).read(dataset)
+    assert isinstance(smaller.volumes, ForeignMaps)
+    assert smaller.volumes.voxel_size == dataset.particles.pixel_size / 2
+    assert any("resampled" in note for note in smaller.notes)
+    (folder / "centers_ind.txt").write_text("3\n7\n")
+    assert get_importer("cryodrgn").open(job, {}).read(dataset).volumes is None
 
 
 @pytest.mark.parametrize("program", PROGRAMS)

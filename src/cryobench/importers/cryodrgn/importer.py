@@ -24,7 +24,7 @@ from cryobench.reconstruction.decoders.coordinate_network import pack_weights
 Program = Literal["train_vae", "train_dec", "abinit", "abinit_het_old", "drgnai"]
 _CENTRES = "centers_ind.txt"
 """File in the folder of an analysis with the row of each of its volumes."""
-_OPTIONS = ("epoch", "images", "indices", "latents_from", "poses", "volumes_by")
+_OPTIONS = ("epoch", "images", "indices", "latents_from", "poses", "volumes_by", "voxel_size")
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Cryodrgn(Importer):
             shape, scale, named = read_network(job, weights, latents.shape[1])
             box = check_box(shape, dataset, notes)
             model = pack_weights(shape, scale, named)
-        own = _own_volumes(job, rows, dataset, notes)
+        own = _own_volumes(job, rows, dataset, self.options.get("voxel_size"), notes)
         poses = None if rotations is None else job.poses
         files = [job.config, job.latents, job.weights, poses, images, indices]
         files += [own.paths[0].parent / _CENTRES, *dict.fromkeys(own.paths)] if own is not None else []
@@ -207,7 +207,9 @@ def _read_poses(
     return place_poses(rotations, shifts, rows, path)
 
 
-def _own_volumes(job: Job, rows: Rows, dataset: Dataset, notes: list[str]) -> ForeignMaps | None:
+def _own_volumes(
+    job: Job, rows: Rows, dataset: Dataset, voxel_size: float | None, notes: list[str]
+) -> ForeignMaps | None:
     """Maps written by the program, if they are of all query particles."""
     wanted = rows.of[dataset.queries]
     for folder in sorted(job.folder.glob(f"analy*[._]{job.epoch}/kmeans*")):
@@ -220,5 +222,5 @@ def _own_volumes(job: Job, rows: Rows, dataset: Dataset, notes: list[str]) -> Fo
             continue
         place = dict(zip(indices, maps, strict=True))
         notes.append(f"volumes are the program's own, of {folder.parent.name}/{folder.name}.")
-        return place_maps([place[int(row)] for row in wanted], dataset.particles, notes)
+        return place_maps([place[int(row)] for row in wanted], dataset.particles, notes, voxel_size=voxel_size)
     return None
