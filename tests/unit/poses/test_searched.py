@@ -181,3 +181,9 @@ def test_several_starts_keep_the_one_of_the_lowest_loss() -> None:
     first, kept = (each.findings[0].log[-1]["loss"] for each in (single, made))  # pyright: ignore
     assert first == pytest.approx(losses[0], rel=1e-5)
     assert kept == pytest.approx(min(losses), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cryodrgn2", "cryodrgn-ai", "3d-class-ab-initio"])
+def test_a_grid_that_healpix_does_not_have_is_refused_with_the_setting(name: str) -> None:
+    with pytest.raises(ValueError, match=r"healpix_nside .* power of two, got 3"):
+        get_method(name).with_settings({"healpix_nside": 3})

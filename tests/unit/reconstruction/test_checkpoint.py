@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,6 +26,16 @@ def test_finished_steps_are_kept_and_those_of_another_call_refused(tmp_path):
     (tmp_path / "first" / "mean.npz").write_bytes(b"cut off")
     with pytest.raises(FormatError, match=r"mean\.npz cannot be read"):
         Checkpoint(tmp_path / "first", {"seed": 1}).take("mean", compute)
+
+
+def test_a_checkpoint_of_other_ctfs_is_refused(tmp_path):
+    particles = toy_dataset(size=16, n=40).particles
+    defocus = particles.ctf.defocus_u.copy()
+    defocus[-1] += 100
+    RunContext(checkpoint=tmp_path).open_checkpoint(particles, {})
+    other = replace(particles, ctf=replace(particles.ctf, defocus_u=defocus))
+    with pytest.raises(FormatError, match="which differs in particles"):
+        RunContext(checkpoint=tmp_path).open_checkpoint(other, {})
 
 
 def test_a_state_takes_the_place_of_the_former_and_the_log_is_written(tmp_path):

@@ -28,7 +28,7 @@ def test_a_checkpoint_of_other_images_is_refused(name, tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise _Stop
 
-    for use in ("find", "find_start", "take", "keep"):
+    for use in ("find", "find_start", "has", "take", "keep"):
         monkeypatch.setattr(Checkpoint, use, stop)
     with pytest.raises(_Stop):
         method.reconstruct(toy.particles, toy.queries, context)

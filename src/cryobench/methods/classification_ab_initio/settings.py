@@ -6,6 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from cryobench.methods.method import MethodSettings
+from cryobench.reconstruction.poses import HealpixNside
 
 _SMALLEST_RADIUS = 4
 
@@ -55,7 +56,7 @@ class ClassificationAbInitioSettings(MethodSettings):
     shift_range: float = Field(
         30.0, ge=0, description="Å, shifts searched along x and y (those of CryoBench's data are within 30)"
     )
-    healpix_nside: int = Field(4, ge=1, description="of the first orientations: 12 nside² views x 6 nside angles")
+    healpix_nside: HealpixNside = 4
     n_refinements: int = Field(4, ge=0, description="halvings of the orientation and shift grids (cryoDRGN2's: 4)")
     kept_orientations: int = Field(8, ge=1, description="orientations refined per class (cryoDRGN2's: 8)")
     posterior_threshold: float = Field(

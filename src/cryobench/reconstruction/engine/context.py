@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,11 @@ class RunContext:
 
 
 def _name_particles(particles: Particles) -> str:
-    """Digest of number, sampling, poses, mask, and of a few images."""
+    """Digest of number, sampling, poses, CTFs, mask, and of a few images."""
     digest = blake2b(digest_size=12)
     digest.update(np.array([len(particles), particles.box_size, particles.pixel_size]).tobytes())
-    for values in (particles.rotations, particles.shifts, particles.mask):
+    ctf = (getattr(particles.ctf, each.name) for each in fields(particles.ctf))
+    for values in (particles.rotations, particles.shifts, particles.mask, *ctf):
         digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
     chosen = np.unique(np.linspace(0, len(particles) - 1, 5).astype(int))
     digest.update(np.ascontiguousarray(particles.read(chosen)).tobytes())

@@ -10,6 +10,7 @@ from cryobench.reconstruction.poses.orientations import OrientationGrid as Orien
 from cryobench.reconstruction.poses.search import PoseSearch as PoseSearch
 from cryobench.reconstruction.poses.search_plan import SearchPlan as SearchPlan
 from cryobench.reconstruction.poses.search_plan import plan_radii as plan_radii
+from cryobench.reconstruction.poses.search_settings import HealpixNside as HealpixNside
 from cryobench.reconstruction.poses.search_settings import SearchSettings as SearchSettings
 from cryobench.reconstruction.poses.search_values import FoundPoses as FoundPoses
 from cryobench.reconstruction.poses.search_values import Leaves as Leaves

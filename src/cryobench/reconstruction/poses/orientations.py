@@ -40,8 +40,7 @@ class OrientationGrid:
     """Point group: the first level holds directions of one asymmetric unit."""
 
     def __post_init__(self) -> None:
-        if self.nside < 1 or self.nside & (self.nside - 1):
-            raise ValueError(f"nside must be a power of two, got {self.nside}.")
+        check_nside(self.nside)
         if self.n_inplane < 1:
             raise ValueError(f"there must be an in-plane angle, got n_inplane={self.n_inplane}.")
         point_group(self.symmetry)
@@ -107,6 +106,13 @@ class OrientationGrid:
         psi = np.arctan2(relative[:, 1, 0] - relative[:, 0, 1], relative[:, 0, 0] + relative[:, 1, 1])
         count = self.n_inplane * 2**level
         return pixels, np.floor(psi * count / (2 * np.pi)).astype(int) % count
+
+
+def check_nside(nside: int) -> int:
+    """The HEALPix nside, unchanged. ValueError if it is not a power of two."""
+    if nside < 1 or nside & (nside - 1):
+        raise ValueError(f"nside must be a power of two, got {nside}.")
+    return nside
 
 
 def _turn_in_plane(psi: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n 3 3"]:

@@ -1,8 +1,16 @@
 """Settings of methods that search poses by slices of a network."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
+
+from cryobench.reconstruction.poses.orientations import check_nside
+
+HealpixNside = Annotated[
+    int,
+    Field(ge=1, description="of the first orientations: 12 nside² views x 6 nside angles; a power of two"),
+    AfterValidator(check_nside),
+]
 
 
 class SearchSettings(BaseModel):
@@ -28,7 +36,7 @@ class SearchSettings(BaseModel):
     )
     n_refinements: int = Field(4, ge=0, description="halvings of the orientation and shift grids (published: 4)")
     kept_orientations: int = Field(8, ge=1, description="orientations that are refined (published: 8)")
-    healpix_nside: int = Field(4, ge=1, description="of the first orientations: 12 nside² views x 6 nside angles")
+    healpix_nside: HealpixNside = 4
     shift_range: float = Field(10.0, ge=0, description="px, shifts searched along x and y")
     shift_count: int = Field(14, ge=1, description="shifts along x and y of each level (published: 14)")
     n_starts: int = Field(
