@@ -1,7 +1,7 @@
 """MRC volumes and stacks: read on demand, in any order; written completely or not at all.
 
-Arrays are [z, y, x] and [n, y, x], x fastest, as stored, and are returned as native float32. Stacks are
-memory-mapped (`mapped_stacks.py`); nothing is opened before it is read.
+Arrays are [z, y, x] and [n, y, x], x fastest, as stored, and are returned as native float32. Stacks stay
+open (`open_stacks.py`); none is opened before it is read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._types import ImageArray, VolumeArray
 from cryobench.io.atomic import atomic_write
-from cryobench.io.formats.mapped_stacks import MappedStacks
 from cryobench.io.formats.mrc_header import MrcHeader, make_header, read_header
+from cryobench.io.formats.open_stacks import OpenStacks
 
 
 class MrcStacks:
@@ -79,7 +79,7 @@ class MrcStacks:
         self.image_index = np.array(image_index, dtype=np.int64, ndmin=1)
         """(n,) index of each image in its stack, from 0."""
         self._check_entries(counts)
-        self._stacks = MappedStacks(self.headers)
+        self._stacks = OpenStacks(self.headers)
 
     @property
     def storage_order(self) -> np.ndarray:
