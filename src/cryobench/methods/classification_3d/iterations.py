@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK, Particles
 from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.initial import assign_at_random, assign_by_subsets, cluster
@@ -106,7 +107,14 @@ class Classification(Iteration[Progression]):
             n_workers=compute.n_workers,
         )
         keep = left * compute.n_workers
-        self.passes = Passes(particles, compute, radius=disc.radius, keep_bytes=keep, progress=context.progress)
+        small = HalfDisc(particles.box_size, self.looks[0].radius)
+        keep_small = min(n * spectra_bytes(small), keep / 2)
+        self.passes = Passes(
+            particles, compute, radius=disc.radius, keep_bytes=keep - keep_small, progress=context.progress
+        )
+        self._open_small = partial(
+            Passes, particles, compute, radius=small.radius, keep_bytes=keep_small, progress=context.progress
+        )
 
     def start(self) -> Progression:
         """Volumes of the initial classes."""
@@ -223,9 +231,12 @@ class Classification(Iteration[Progression]):
 
     @cached_property
     def coordinates(self) -> Float[np.ndarray, "n d"]:
-        """Coordinates of the particles along their principal volumes at low resolution."""
+        """Coordinates of the particles along their principal volumes at low resolution.
+
+        The dozen passes are over spectra of that resolution, which fit in memory where whole ones do not.
+        """
         d = min(self.settings.n_components, len(self.passes) - 1)
-        return principal_coordinates(self.passes, d, self.looks[0].radius, self.seed, progress=self.progress)
+        return principal_coordinates(self._open_small(), d, self.seed, progress=self.progress)
 
     def _is_online(self, iteration: int) -> bool:
         return iteration < self.n_steps and self.looks[iteration].size < len(self.passes)

@@ -6,7 +6,8 @@ differences,
     z_i = (G_i + I)⁻¹ b_i,    G_i = Re ⟨C P V_j, C P V_l⟩ / σ²,    b_i = Re ⟨C P V_j, y_i − C P μ⟩ / σ²
     V_j = Σ_i z'_ij P*(C (y_i − C P μ) / σ²) / Σ_i P*(C² / σ²),    z' = z whitened over the particles
 
-(probabilistic PCA with the second moments of z taken as independent of the pose), in a box cut to the radius.
+(probabilistic PCA with the second moments of z taken as independent of the pose), in a box cut to the radius of the
+spectra.
 """
 
 from collections.abc import Iterator
@@ -48,15 +49,15 @@ class _Frame:
 
 
 def principal_coordinates(
-    passes: Passes, n_components: int, radius: int, seed: int, *, progress: Progress | None = None
+    passes: Passes, n_components: int, seed: int, *, progress: Progress | None = None
 ) -> Float[np.ndarray, "n d"]:
-    """Coordinates (n, d) of the particles along the principal volumes up to ``radius``, see the module.
+    """Coordinates (n, d) of the particles along the principal volumes up to the radius of the passes, see the module.
 
     Scaled so that the squared distance of two particles is the mean squared difference of their images
     over the noise power.
     """
-    sphere = make_largest_sphere(2 * radius + 2).to(passes.device)
-    frame = _find_frame(passes, radius, sphere)
+    sphere = make_largest_sphere(2 * passes.disc.radius + 2).to(passes.device)
+    frame = _find_frame(passes, sphere)
     coordinates = stream(seed, "principal volumes").standard_normal((len(passes), n_components)).astype(np.float32)
     gram = np.eye(n_components)
     with (progress or Silent()).task("principal volumes", total=ROUNDS + 2) as task:
@@ -71,9 +72,9 @@ def principal_coordinates(
     return coordinates @ np.linalg.cholesky(gram + 1e-6 * np.trace(gram) * np.eye(len(gram))).astype(np.float32)
 
 
-def _find_frame(passes: Passes, radius: int, sphere: Float[Tensor, "z y x"]) -> _Frame:
+def _find_frame(passes: Passes, sphere: Float[Tensor, "z y x"]) -> _Frame:
     """Mean and noise: first with the power of the images as that of the noise, then with that of the residuals."""
-    frame = _Frame(radius, passes.mean_power[: radius + 1])
+    frame = _Frame(passes.disc.radius, passes.mean_power)
     least, weights = 1e-3 * frame.noise, len(passes) * frame.disc.shell_weights
     for _ in range(2):
         sums, _ = passes.run(_insert_mean, frame)
@@ -84,18 +85,15 @@ def _find_frame(passes: Passes, radius: int, sphere: Float[Tensor, "z y x"]) -> 
 
 
 class _Cut:
-    """Particles of a shard on the small disc."""
+    """Particles of a shard in the small box: their spectra are the same on its half-disc."""
 
     def __init__(self, spectra: PosedSpectra, frame: _Frame) -> None:
         self.disc, self.device, self._mean, self._spectra = frame.disc, spectra.device, frame.mean, spectra
-        inside = (spectra.disc.frequencies**2).sum(axis=1) <= frame.radius**2
-        self._inside = torch.from_numpy(np.flatnonzero(inside)).to(self.device)
         self.inverse = frame.disc.spread(1 / frame.noise, self.device)
 
     def batches(self) -> Iterator[Posed]:
         """Batches of all particles."""
-        for batch in self._spectra.batches():
-            yield replace(batch, data=batch.data[:, self._inside], ctf=batch.ctf[:, self._inside])
+        return self._spectra.batches()
 
     def residuals(self) -> Iterator[Posed]:
         """Batches of all particles minus the mean."""
