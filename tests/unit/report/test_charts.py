@@ -1,5 +1,6 @@
 """Charts of what the metrics measured: the numbers in them, and nothing where nothing was measured."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -121,6 +122,13 @@ def test_directions_of_imbalance_are_on_their_own_axes():
     assert (picture.chart.points[0].x, picture.chart.points[0].y) == pytest.approx((0.2, 0.6))
     assert picture.chart.x.low == picture.chart.y.low
     assert picture.chart.x.low < 0 < 1 < picture.chart.x.high
+
+
+def test_the_name_of_the_perfect_result_is_above_the_labels_of_the_axis(charts, runs):
+    svg = to_svg(draw_on_paper(charts["imbalance-truth"].chart, style_runs(runs)))
+    bottom = float(re.search(r'class="background"[^>]* d="M[^"]*v([\d.]+)', svg)[1])
+    height = next(float(y) for y in re.findall(r"translate\([-\d.]+,([-\d.]+)\)[^>]*>perfect</text>", svg))
+    assert height < bottom
 
 
 def test_points_far_off_stay_in_the_plane(charts):
@@ -293,3 +301,14 @@ def test_a_resolution_that_most_curves_never_reach_has_no_row():
     styles = {"a": RunStyle("a", "#000000")}
     for never, rows in ((4, ["a"]), (5, [])):
         assert draw_forest(pd.DataFrame([{**row, "never_crossed": never}]), row["metric"], styles).names == rows
+
+
+def test_methods_of_a_page_differ_in_colour_while_there_are_colours():
+    def style(*names):
+        records = [Reconstruction(np.arange(2), record=RunRecord(name)) for name in names]
+        return list(style_runs(tables.name_runs([(record, Scores({})) for record in records])).values())
+
+    found = style("3d-class-ab-initio", "3dva", "opus-dsd", "3d-class")
+    assert len({each.colour for each in found}) == 4
+    assert found[1] == style("3dva")[0]
+    assert len({(each.colour, each.marker) for each in style(*9 * ["3d-class-ab-initio"])}) == 9
