@@ -61,6 +61,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
     axis: Spec = {
         "values": list(range(n_rows)), "labelExpr": f"{json.dumps(chart.names)}[datum.value]", "grid": False,
         "tickCount": n_rows, "ticks": False, "domain": False, "labelLimit": 150, "labelOverlap": False,
+        "labelPadding": 2 + 5 * medium.marker,  # clear of a marker at the end of the axis
     }  # fmt: skip
     x, y = encode("x", chart.value, titleAnchor="end"), encode("y", Axis("", n_rows - 0.5, -0.5), **axis)
     said = {"run": ("run", ""), "x": (chart.value.title, NUMBER), **say_interval(chart.series)}
