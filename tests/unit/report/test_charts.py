@@ -14,7 +14,7 @@ from cryobench.report.charts.collect import collect_charts
 from cryobench.report.charts.kinds import DensityChart, DotChart, GridChart, LineChart, PlaneChart
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
-from cryobench.report.charts.scores import draw_forest
+from cryobench.report.charts.scores import Cost, draw_cost, draw_forest
 from cryobench.report.drawing.draw import draw_on_paper, to_svg
 from cryobench.report.scored_runs import tables
 from cryobench.report.scored_runs.styles import RunStyle, style_runs
@@ -312,3 +312,28 @@ def test_methods_of_a_page_differ_in_colour_while_there_are_colours():
     assert len({each.colour for each in found}) == 4
     assert found[1] == style("3dva")[0]
     assert len({(each.colour, each.marker) for each in style(*9 * ["3d-class-ab-initio"])}) == 9
+
+
+def _scores(*rows):
+    return pd.DataFrame(rows, columns=["slug", "metric", "value", "low", "high", "n", "never_crossed"])
+
+
+def test_a_cost_chart_without_points_says_why():
+    styles = {"a": RunStyle("run a", "#0072B2"), "b": RunStyle("run b", "#D55E00")}
+    scores = _scores(("a", "resolution-0.5", np.inf, np.nan, np.nan, 9, 9))
+    chart = draw_cost(scores, "resolution-0.5", Cost("wall_seconds", "wall time / s", {"a": 3.0, "b": 4.0}), styles)
+    assert not chart.series
+    assert "no score or cost: 2 runs" in to_svg(draw_on_paper(chart, styles))
+
+
+def test_a_single_run_is_at_its_own_number():
+    styles = {"a": RunStyle("run a", "#0072B2")}
+    scores = _scores(("a", "resolution-0.5", 25.6, 25.6, 25.6, 9, 0))
+    cost = Cost("wall_seconds", "wall time / s", {"a": 730.0})
+    forest, spent = draw_forest(scores, "resolution-0.5", styles), draw_cost(scores, "resolution-0.5", cost, styles)
+    assert forest.value.low < 25.6 < forest.value.high
+    assert spent.y.low < 25.6 < spent.y.high
+    x = draw_on_paper(spent, styles)["layer"][-1]["encoding"]["x"]
+    assert x["scale"]["domain"] == [365, 1460]
+    assert {500, 1000} <= set(x["axis"]["values"])
+    assert draw_forest(_scores(("a", "coverage", 100.0, 100.0, 100.0, 9, 0)), "coverage", styles).value.high == 100

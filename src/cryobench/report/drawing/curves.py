@@ -20,6 +20,7 @@ from cryobench.report.drawing.vega import (
     stack,
     table,
     tooltip,
+    write_remark,
 )  # fmt: skip
 from cryobench.report.scored_runs.styles import RunStyle
 
@@ -41,7 +42,9 @@ def bar_spec(chart: BarChart, medium: Medium) -> Spec:
 def line_spec(chart: LineChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
     """References, bands, curves or points, and marks of the inverse axis, one layer each."""
     lines = _Lines(chart, chart.styles or styles, medium, width)
-    top = {"title": {"text": chart.x.inverse, "offset": 20}} if chart.x.inverse else {}
+    top = (
+        {"title": {"text": chart.x.inverse, "offset": 20}} if chart.x.inverse else write_remark(chart.remark, medium)
+    )
     height = 250 + 90 * bool(chart.x.inverse)
     spec = {"layer": lines.layers(), "height": height if medium.interactive else 165, **top}
     # A marker in the legend is not drawn with the dashes of its line.

@@ -171,6 +171,9 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
     shown: Spec = {"labelOverlap": True}
     ends = [float(end) for end in (axis.low, axis.high, *extent) if end is not None and np.isfinite(end)]
     if axis.logarithmic:
+        if ends and max(ends) < 2 * min(ends):
+            ends = [min(ends) / 2, 2 * max(ends)]
+            scale["domain"] = ends
         shown |= _decades(ends)
     if axis.period == 360 and ends:
         shown["values"] = np.arange(np.ceil(min(ends) / 90) * 90, max(ends) + 1, 90).tolist()
@@ -180,6 +183,12 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
             # The least step alone does not keep Vega from halves where there are few numbers.
             shown["values"] = np.arange(np.ceil(min(ends)), max(ends) + 1e-6).tolist()
     return {"field": field, "type": "quantitative", "title": axis.title, "scale": scale, "axis": {**shown, **options}}
+
+
+def write_remark(remark: str, medium: Medium) -> Spec:
+    """Title of a chart with a remark at its upper right; empty without one."""
+    look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
+    return {"title": {"text": remark, **look}} if remark else {}
 
 
 def _decades(ends: Sequence[float]) -> Spec:
@@ -292,7 +301,7 @@ def colour_bar(title: str, medium: Medium, length: int = 1000, **options: Any) -
     """Legend of a continuous colour, with a maximum length in pixels."""
     shown = min(medium.bar, length)
     # A longer title would be cut at the edge of the figure; the space before a unit does not break.
-    lines = wrap(title.replace(" / ", " /\u00a0"), int(shown / (0.5 * medium.size)))
+    lines = wrap(title.replace(" / ", "\u00a0/\u00a0"), int(shown / (0.5 * medium.size)))
     return {
         "title": title if len(lines) < 2 else lines,
         "titlePadding": 5 + medium.size * (len(lines) - 1),
