@@ -159,7 +159,7 @@ _FEW = 20
 
 def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **options: Any) -> Spec:
     """Encoding of a numeric field along an axis; ``extent`` are numbers that a circular axis must show."""
-    scale: Spec = {"zero": False, "nice": axis.high is None}
+    scale: Spec = {"zero": False, "nice": axis.high is None and not axis.whole and axis.period is None}
     if axis.logarithmic:
         scale = {"type": "log", "nice": False, "padding": 12}
     if axis.low is not None and axis.high is not None:
