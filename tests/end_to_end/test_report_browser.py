@@ -136,6 +136,20 @@ def test_every_picture_has_loaded(page, report, name):
     assert page.run("[...document.images].filter((image) => !image.naturalWidth).map((image) => image.src)") == []
 
 
+def test_pictures_have_their_height_before_they_are_loaded(browser, report, tmp_path):
+    copy = tmp_path / "waiting"
+    shutil.copytree(report.parent, copy)
+    shutil.rmtree(copy / "assets" / "findings")
+    with Page(browser) as page:
+        _open(page, copy / "index.html")
+        sizes = page.run(
+            "[...document.querySelectorAll('.strip img[loading=lazy]')].filter((image) => !image.complete)"
+            ".map((image) => [image.clientWidth, image.clientHeight])"
+        )
+    assert len(sizes) > 3
+    assert all(height > 0.3 * width for width, height in sizes)
+
+
 def test_names_do_not_become_markup(page):
     assert page.run("document.querySelectorAll('img[src=x]').length") == 0
     assert page.run(f"[...document.querySelectorAll('a')].some((link) => link.textContent === {HOSTILE_NAME!r})")

@@ -106,6 +106,12 @@ def test_figures_are_vector_drawings_and_tables_are_whole(folder):
     assert (pd.read_csv(folder / "tables" / "spectra.csv")["images"] > 0).all()
 
 
+def test_the_gallery_says_what_states_are_coloured_by(folder):
+    root = ElementTree.parse(folder / "figures" / "gallery.svg")
+    words = [part.text or "" for part in root.iter() if part.tag.endswith("text")]
+    assert sum(word.startswith("dihedral") for word in words) == N_STATES
+
+
 def test_data_of_the_page_are_plain_numbers(folder):
     text = (folder / "assets" / "card_data.js").read_text(encoding="utf-8")
     data = json.loads(text.removeprefix("cryobench.receiveData(").removesuffix(");\n"))

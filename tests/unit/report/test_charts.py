@@ -1,5 +1,6 @@
 """Charts of what the metrics measured: the numbers in them, and nothing where nothing was measured."""
 
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from cryobench.report.charts.collect import collect_charts
 from cryobench.report.charts.kinds import DensityChart, DotChart, GridChart, LineChart, PlaneChart
 from cryobench.report.charts.latents import draw_imbalance, imbalance_table
 from cryobench.report.charts.poses import draw_rotations, draw_shifts
-from cryobench.report.charts.scores import draw_forest
+from cryobench.report.charts.scores import Cost, draw_cost, draw_forest
 from cryobench.report.drawing.draw import draw_on_paper, to_svg
 from cryobench.report.scored_runs import tables
 from cryobench.report.scored_runs.styles import RunStyle, style_runs
@@ -121,6 +122,13 @@ def test_directions_of_imbalance_are_on_their_own_axes():
     assert (picture.chart.points[0].x, picture.chart.points[0].y) == pytest.approx((0.2, 0.6))
     assert picture.chart.x.low == picture.chart.y.low
     assert picture.chart.x.low < 0 < 1 < picture.chart.x.high
+
+
+def test_the_name_of_the_perfect_result_is_above_the_labels_of_the_axis(charts, runs):
+    svg = to_svg(draw_on_paper(charts["imbalance-truth"].chart, style_runs(runs)))
+    bottom = float(re.search(r'class="background"[^>]* d="M[^"]*v([\d.]+)', svg)[1])
+    height = next(float(y) for y in re.findall(r"translate\([-\d.]+,([-\d.]+)\)[^>]*>perfect</text>", svg))
+    assert height < bottom
 
 
 def test_points_far_off_stay_in_the_plane(charts):
@@ -293,3 +301,39 @@ def test_a_resolution_that_most_curves_never_reach_has_no_row():
     styles = {"a": RunStyle("a", "#000000")}
     for never, rows in ((4, ["a"]), (5, [])):
         assert draw_forest(pd.DataFrame([{**row, "never_crossed": never}]), row["metric"], styles).names == rows
+
+
+def test_methods_of_a_page_differ_in_colour_while_there_are_colours():
+    def style(*names):
+        records = [Reconstruction(np.arange(2), record=RunRecord(name)) for name in names]
+        return list(style_runs(tables.name_runs([(record, Scores({})) for record in records])).values())
+
+    found = style("3d-class-ab-initio", "3dva", "opus-dsd", "3d-class")
+    assert len({each.colour for each in found}) == 4
+    assert found[1] == style("3dva")[0]
+    assert len({(each.colour, each.marker) for each in style(*9 * ["3d-class-ab-initio"])}) == 9
+
+
+def _scores(*rows):
+    return pd.DataFrame(rows, columns=["slug", "metric", "value", "low", "high", "n", "never_crossed"])
+
+
+def test_a_cost_chart_without_points_says_why():
+    styles = {"a": RunStyle("run a", "#0072B2"), "b": RunStyle("run b", "#D55E00")}
+    scores = _scores(("a", "resolution-0.5", np.inf, np.nan, np.nan, 9, 9))
+    chart = draw_cost(scores, "resolution-0.5", Cost("wall_seconds", "wall time / s", {"a": 3.0, "b": 4.0}), styles)
+    assert not chart.series
+    assert "no score or cost: 2 runs" in to_svg(draw_on_paper(chart, styles))
+
+
+def test_a_single_run_is_at_its_own_number():
+    styles = {"a": RunStyle("run a", "#0072B2")}
+    scores = _scores(("a", "resolution-0.5", 25.6, 25.6, 25.6, 9, 0))
+    cost = Cost("wall_seconds", "wall time / s", {"a": 730.0})
+    forest, spent = draw_forest(scores, "resolution-0.5", styles), draw_cost(scores, "resolution-0.5", cost, styles)
+    assert forest.value.low < 25.6 < forest.value.high
+    assert spent.y.low < 25.6 < spent.y.high
+    x = draw_on_paper(spent, styles)["layer"][-1]["encoding"]["x"]
+    assert x["scale"]["domain"] == [365, 1460]
+    assert {500, 1000} <= set(x["axis"]["values"])
+    assert draw_forest(_scores(("a", "coverage", 100.0, 100.0, 100.0, 9, 0)), "coverage", styles).value.high == 100

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from importlib.resources import files
 from io import StringIO
+from itertools import pairwise
 
 import jsonschema
 import numpy as np
@@ -13,12 +14,13 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
+from cryobench.report.card.views import ParticleViews
 from cryobench.report.charts.dataset import draw_card
-from cryobench.report.charts.kinds import Axis, BarChart, Bundle, LineChart, Reference, Series
+from cryobench.report.charts.kinds import Axis, BarChart, Bundle, GridChart, LineChart, Reference, Series
 from cryobench.report.drawing.draw import draw_on_page, draw_on_paper, save_svg, to_svg
 from cryobench.report.drawing.montage import Cell, Montage
-from cryobench.report.drawing.pictures import draw_slices
-from cryobench.report.drawing.vega import PAGE, PAPER, encode, table
+from cryobench.report.drawing.pictures import draw_particles, draw_slices
+from cryobench.report.drawing.vega import PAGE, PAPER, colour_bar, encode, table
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.downloads import draw_figures
 from cryobench.report.pages.specs import report_data
@@ -127,6 +129,36 @@ def test_a_circle_is_marked_in_quarters():
     assert draw_on_paper(bars, {})["encoding"]["x"]["axis"]["values"] == [-90, 0, 90, 180, 270]
 
 
+def test_an_axis_of_open_end_has_room_above_its_curves():
+    assert encode("y", Axis("fraction", 0))["scale"] == {"zero": False, "nice": True, "domainMin": 0}
+    assert not encode("y", Axis("fraction", 0, 1))["scale"]["nice"]
+
+
+@pytest.mark.parametrize("title", ["tilt of the view from z / °", "dihedral / °"])
+def test_the_title_beside_a_colour_bar_is_not_longer_than_it(title):
+    lines = colour_bar(title, PAPER)["title"]
+    lines = [lines] if isinstance(lines, str) else lines
+    assert " ".join(lines).replace("\u00a0", " ") == title
+    assert all(0.5 * PAPER.size * len(line) <= PAPER.bar for line in lines)
+
+
+def test_names_of_columns_do_not_run_together():
+    values = [str(18 * number) for number in range(20)]
+    spec = draw_on_page(GridChart(Axis("turn / °"), Axis("class"), values, ["0"], np.ones((1, 20))), {})
+    words = r'<text [^>]*translate\(([\d.]+),[^>]*opacity="1">(\d+)</text>'
+    places = [(float(x), word) for x, word in re.findall(words, to_svg({**spec, "width": 440})) if word in values]
+    assert len(places) > 8
+    width = 0.6 * (PAPER.size - 1)
+    for (left, word), (right, other) in pairwise(sorted(places)):
+        assert right - left > width * (len(word) + len(other)) / 2 + 2
+
+
+@pytest.mark.parametrize(("whole", "count"), [(False, 2), (True, 1)])
+def test_dashes_are_in_the_legend_of_lines_and_not_of_markers(whole, count):
+    svg = to_svg(draw_on_paper(replace(_lines(), x=Axis("x", whole=whole)), STYLES))
+    assert svg.count('stroke-dasharray="6,4"') == count
+
+
 def test_svg_files_are_small_and_the_same_each_time(tmp_path):
     spec = draw_on_paper(_lines(), STYLES)
     for name in ("one.svg", "two.svg"):
@@ -161,6 +193,11 @@ def test_pictures_stand_in_rows_with_their_words_as_text():
     assert sum(word.endswith("…") for word in words) == 2  # what is too long is cut
     bottom = max(float(image.get("y")) + float(image.get("height")) for image in images)
     assert bottom < float(root.get("height"))
+
+
+def test_names_of_particles_are_whole():
+    views = [ParticleViews(335_239, 99, {"as stored": np.zeros((4, 4))})] * 7
+    assert draw_particles(views).count(">335239, state 99</text>") == 7
 
 
 def test_slices_have_a_bar_of_a_round_length():

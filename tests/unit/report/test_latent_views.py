@@ -170,6 +170,12 @@ def test_what_does_not_vary_is_not_coloured_by():
         assert [colouring.axis.name for colouring in colourings(dataset)] == expected
 
 
+def _title(layer) -> str:
+    """Title of the colour bar, without its line breaks."""
+    title = layer["encoding"]["color"]["legend"]["title"]
+    return " ".join([title] if isinstance(title, str) else title).replace("\u00a0", " ")
+
+
 def test_page_data_name_each_particle_once_and_colours_by_it(rng):
     dataset = fabricate_dataset()
     latents = rng.standard_normal((100, 3))
@@ -188,7 +194,7 @@ def test_page_data_name_each_particle_once_and_colours_by_it(rng):
         layer = specs[f"latents-a/components/{number}"]["layer"][-1]
         assert layer["data"]["name"] == "latents-a-components"
         assert layer["transform"][0]["from"]["fields"] == [f"c{number}"]
-        assert layer["encoding"]["color"]["legend"]["title"] == colouring.axis.title
+        assert _title(layer) == colouring.axis.title
     scale = specs["latents-a/components/0"]["layer"][-1]["encoding"]["color"]["scale"]
     assert scale["domain"] == [0, 360]
     assert scale["range"][0] == scale["range"][-1]  # around a circle
@@ -218,7 +224,7 @@ def test_latents_are_drawn_once_for_each_colouring():
         contents = Contents(dataset, fabricate_results(dataset), task)
     figures = dict(draw_figures(contents))
     panels = figures["latents-truth"]["concat"]
-    titles = [panel["layer"][-1]["encoding"]["color"]["legend"]["title"] for panel in panels]
+    titles = [_title(panel["layer"][-1]) for panel in panels]
     assert titles == [colouring.axis.title for colouring in contents.colourings]
     assert len(panels[0]["layer"][-1]["data"]["values"].splitlines()) == 101
     bare = copy(contents)

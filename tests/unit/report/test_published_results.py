@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cryobench.data import Score, Scores
 from cryobench.metrics.display import find_metric
 from cryobench.recipes.published import PUBLISHED
 from cryobench.report.scored_runs import tables
@@ -115,3 +117,16 @@ def test_our_scores_stand_below_those_they_are_like():
     assert dict(imbalance.rows)["RECOVAR"] == ["0.045", "0.042"]
     assert any("hidden under other markers" in note for note in imbalance.notes)
     assert not any("Sim2Struct" in title for title in by_title)
+
+
+def test_a_quantity_that_is_no_score_here_is_not_called_unmeasured():
+    dataset = fabricate_dataset()
+    score = Score("imbalance-latent-to-pose", 1.0, 0.9, 1.1, 10, pd.DataFrame({"value": [1.0]}))
+    scores = Scores({"imbalance-latent-to-pose": score})
+    reconstruction = fabricate_results(dataset)[0][0]
+    page = lay_out_published(dataset, tables.name_runs([(reconstruction, scores)]))
+    leakage = next(table for table in page.tables if table.source.title == "Information imbalance with pose and CTF")
+    cells = dict(zip(leakage.quantities, leakage.ours[0][1], strict=True))
+    assert cells["information imbalance, pose to latent"] == "no such score"
+    assert cells["information imbalance, latent to pose"] == "1.000"
+    assert cells["information imbalance, latent to CTF"] == ""

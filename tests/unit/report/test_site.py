@@ -231,7 +231,25 @@ def test_no_truth_and_no_runs_still_make_a_page_that_says_so(tmp_path):
     ):
         assert words in text
     assert "What each method found" not in text
+    assert text.count("the data set has no truth") > 2
     assert not (tmp_path / "site" / "assets" / "findings").exists()
+
+
+def test_a_run_with_classes_is_not_said_to_have_none(quick_figures, tmp_path):
+    dataset = fabricate_dataset()
+    runs = [each for each, _ in fabricate_results(dataset) if each.name in ("labels-only", "3d-class")]
+    results = [(each, Scores({})) for each in runs]
+    text = write_report(replace(dataset, truth=None), results, tmp_path / "site").read_text(encoding="utf-8")
+    assert "Classes: not compared; the data set has no truth" in text
+    assert "Runs with neither classes nor latents" not in text
+
+
+def test_controls_are_explained_where_there_are_any(page, quick_figures, tmp_path):
+    dataset = fabricate_dataset()
+    results = [each for each in fabricate_results(dataset) if each[0].name == "3d-class"]
+    words = "How to read the controls"
+    assert words in page.text
+    assert words not in write_report(dataset, results, tmp_path / "site").read_text(encoding="utf-8")
 
 
 def test_a_run_of_another_data_set_is_refused(tmp_path):

@@ -87,6 +87,8 @@ class LineChart:
     bundles: list[Bundle] = field(default_factory=list)
     styles: Mapping[str, RunStyle] | None = None
     """Styles of curves that do not belong to runs."""
+    remark: str = ""
+    """Remark above the chart on the runs left out."""
 
 
 @dataclass(frozen=True, eq=False)

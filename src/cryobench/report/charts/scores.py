@@ -53,17 +53,31 @@ def draw_forest(scores: pd.DataFrame, metric: str, styles: Mapping[str, RunStyle
     absent = len(styles) - len(rows)
     remark = f"not measured, never crossed or failed: {absent}" if absent else ""
     names = [styles[row["slug"]].label for row in rows]
-    return DotChart(Axis(find_kind(metric).axis), names, series, own_rows=True, remark=remark)
+    return DotChart(_score_axis(metric, rows), names, series, own_rows=True, remark=remark)
 
 
-def draw_cost(scores: pd.DataFrame, metric: str, cost: Cost) -> LineChart:
+def draw_cost(scores: pd.DataFrame, metric: str, cost: Cost, styles: Mapping[str, RunStyle]) -> LineChart:
     """Score against cost, for the runs that recorded both."""
+    rows = [row for row in _measured(scores, metric) if cost.values.get(row["slug"], np.nan) > 0]
     series = [
-        Series(row["slug"], *_one(spent, row["value"], row["low"], row["high"], row["n"]))
-        for row in _measured(scores, metric)
-        if (spent := cost.values.get(row["slug"], np.nan)) > 0
+        Series(row["slug"], *_one(cost.values[row["slug"]], row["value"], row["low"], row["high"], row["n"]))
+        for row in rows
     ]
-    return LineChart(Axis(cost.title, logarithmic=True), Axis(find_kind(metric).axis), series, shape="free")
+    absent = len(styles) - len(rows)
+    remark = f"no score or cost: {absent} run{'' if absent == 1 else 's'}" if absent else ""
+    x, y = Axis(cost.title, logarithmic=True), _score_axis(metric, rows)
+    return LineChart(x, y, series, shape="free", remark=remark)
+
+
+def _score_axis(metric: str, rows: Sequence[dict[str, Any]]) -> Axis:
+    """Axis of a score, with limits where all values are equal: Vega would label that place with a rounded number."""
+    kind = find_kind(metric)
+    values = np.array([row[name] for row in rows for name in ("value", "low", "high")], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if not len(values) or np.ptp(values) > 1e-6 * np.abs(values).max():
+        return Axis(kind.axis)
+    margin = 0.1 * abs(float(values[0])) or 0.1
+    return Axis(kind.axis, max(kind.low, float(values[0]) - margin), min(kind.high, float(values[0]) + margin))
 
 
 def _measured(scores: pd.DataFrame, metric: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from cryobench.report.drawing.vega import (
     stack,
     table,
     tooltip,
+    write_remark,
 )  # fmt: skip
 from cryobench.report.scored_runs.styles import RunStyle
 
@@ -40,10 +41,14 @@ def bar_spec(chart: BarChart, medium: Medium) -> Spec:
 
 def line_spec(chart: LineChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:
     """References, bands, curves or points, and marks of the inverse axis, one layer each."""
-    layers = _Lines(chart, chart.styles or styles, medium, width).layers()
-    top = {"title": {"text": chart.x.inverse, "offset": 20}} if chart.x.inverse else {}
+    lines = _Lines(chart, chart.styles or styles, medium, width)
+    top = (
+        {"title": {"text": chart.x.inverse, "offset": 20}} if chart.x.inverse else write_remark(chart.remark, medium)
+    )
     height = 250 + 90 * bool(chart.x.inverse)
-    return {"layer": layers, "height": height if medium.interactive else 165, **top}
+    spec = {"layer": lines.layers(), "height": height if medium.interactive else 165, **top}
+    # A marker in the legend is not drawn with the dashes of its line.
+    return {**spec, "resolve": {"legend": {"strokeDash": "independent"}}} if lines.markers else spec
 
 
 class _Lines:
@@ -57,7 +62,10 @@ class _Lines:
             RunStyle(each.label, medium.muted, "dot" if each.shape == "dotted" else "solid", "stroke")
             for each in named
         ]
-        self.runs = Runs(list(self.styles.values()), medium, width, extra)
+        self.markers = chart.shape not in ("line", "steps") or (
+            chart.x.whole and all(len(series.x) < FEW for series in chart.series)
+        )
+        self.runs = Runs(list(self.styles.values()), medium, width, extra, lines=not self.markers)
         ends = [end for each in (*chart.series, *chart.references) if len(each.x) for end in (each.x[0], each.x[-1])]
         heights = [each.y[np.isfinite(each.y)] for each in chart.series] if chart.y.logarithmic else []
         self.x = encode("x", chart.x, ends, grid=chart.shape == "free")
@@ -76,7 +84,7 @@ class _Lines:
         if chart.shape in ("line", "steps"):
             layers += [self._band(series) for series in spread]
             layers.append(self._curves())
-            if chart.x.whole and all(len(series.x) < FEW for series in chart.series):
+            if self.markers:
                 layers.append(self._points(30))
             layers += [self._hover()] if self.medium.interactive and not chart.bundles else []
         else:

@@ -88,9 +88,10 @@ def beside(
     charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = (), width: int = PAGE_WIDTH
 ) -> Spec:
     """Several charts as panels of one figure, ``columns`` per row; only the first has the legend of runs."""
+    of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
     panels = []
     for number, chart in enumerate(charts):
-        spec = chart_spec(chart, styles, PAPER, width)
+        spec = chart_spec(chart, styles, PAPER, width if of_runs else width // columns)
         side = width / columns - _room(chart)
         panel = {**spec, "width": side}
         if "usermeta" in spec:
@@ -99,7 +100,6 @@ def beside(
             above = f" (above: {spec['title']['text']})" if "title" in spec else ""
             panel["title"] = {**spec.get("title", {}), "text": titles[number] + above, "anchor": "start"}
         panels.append(panel)
-    of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
     scales = dict.fromkeys(("color", "fill", "shape", "strokeDash"), "shared" if of_runs else "independent")
     return {"concat": panels, "columns": columns, "spacing": 14, "resolve": {"scale": scales}}
 

@@ -44,8 +44,9 @@ def grid_spec(chart: GridChart, medium: Medium) -> Spec:
     gap = {} if max(n_rows, n_columns) > 40 else {"stroke": medium.ground, "strokeWidth": 0.6}
     step = max(6, min(17, 300 // n_rows)) if medium.interactive else max(4, min(11, 220 // n_rows))
     height = max(110, step * n_rows)
-    turned = {"labelAngle": -90 if max(map(len, chart.columns), default=0) > 3 and n_columns > 6 else 0}
-    x = named_places("column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **turned)
+    turned = max(map(len, chart.columns), default=0) > 3 and n_columns > 6
+    look = {"labelAngle": -90} if turned else {"labelAngle": 0, "labelSeparation": 4}
+    x = named_places("column", chart.x.title, chart.columns, MOST_COLUMNS if n_columns > 30 else 30, **look)
     y = named_places("row", chart.y.title, chart.rows, MOST_ROWS)
     color = _colour("fraction", 1.0, colour_bar(chart.title, medium, height))
     return {**layer("rect", table(data), gap, x=x, y=y, color=color, **tooltip(medium, **said)), "height": height}

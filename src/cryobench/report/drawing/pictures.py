@@ -31,7 +31,8 @@ def draw_particles(particles: Sequence[ParticleViews]) -> str:
 
 
 def _name(views: ParticleViews) -> str:
-    return f"particle {views.particle}" + ("" if views.state is None else f", state {views.state}")
+    """As on the page, since "particle" does not fit above a picture."""
+    return str(views.particle) + ("" if views.state is None else f", state {views.state}")
 
 
 def draw_gallery(pictures: Sequence[np.ndarray], captions: Sequence[Sequence[str]]) -> str:

@@ -31,6 +31,7 @@ from cryobench.report.drawing.vega import (
     stack,
     table,
     tooltip,
+    write_remark,
 )  # fmt: skip
 from cryobench.report.scored_runs.colourings import Colouring
 from cryobench.report.scored_runs.styles import RunStyle
@@ -61,6 +62,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
     axis: Spec = {
         "values": list(range(n_rows)), "labelExpr": f"{json.dumps(chart.names)}[datum.value]", "grid": False,
         "tickCount": n_rows, "ticks": False, "domain": False, "labelLimit": 150, "labelOverlap": False,
+        "labelPadding": 2 + 5 * medium.marker,  # clear of a marker at the end of the axis
     }  # fmt: skip
     x, y = encode("x", chart.value, titleAnchor="end"), encode("y", Axis("", n_rows - 0.5, -0.5), **axis)
     said = {"run": ("run", ""), "x": (chart.value.title, NUMBER), **say_interval(chart.series)}
@@ -80,9 +82,7 @@ def dot_spec(chart: DotChart, styles: Mapping[str, RunStyle], medium: Medium, wi
     ]
     each = 34 if chart.own_rows else 22 if n_rows > MANY else min(66, 18 + 9 * n_runs)
     height = max(60, round(each * n_rows * (1 if medium.interactive else 0.62)))
-    look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
-    title = {"title": {"text": chart.remark, **look}} if chart.remark else {}
-    return {"layer": layers, "height": height, **title}
+    return {"layer": layers, "height": height, **write_remark(chart.remark, medium)}
 
 
 def plane_spec(chart: PlaneChart, styles: Mapping[str, RunStyle], medium: Medium, width: int = PAGE_WIDTH) -> Spec:

@@ -7,6 +7,7 @@ its theme), sizes, and interaction.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ _SHAPES = {
     "hexagon": "M0,-1L.87,-.5L.87,.5L0,1L-.87,.5L-.87,-.5Z",
 }
 """Paths of markers that Vega does not have, in the square from −1 to 1."""
+_LONG_STROKE: Spec = {"symbolType": "M-2.8,0H2.8", "symbolOffset": 8, "labelOffset": 12}
+"""Symbols of lines in a legend, long enough to show their dashes."""
 _LEGEND_START = 50
 """Pixels left of a legend below a chart, which aligns it with the axis."""
 
@@ -156,7 +159,7 @@ _FEW = 20
 
 def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **options: Any) -> Spec:
     """Encoding of a numeric field along an axis; ``extent`` are numbers that a circular axis must show."""
-    scale: Spec = {"zero": False, "nice": axis.low is None and axis.high is None}
+    scale: Spec = {"zero": False, "nice": axis.high is None and not axis.whole and axis.period is None}
     if axis.logarithmic:
         scale = {"type": "log", "nice": False, "padding": 12}
     if axis.low is not None and axis.high is not None:
@@ -168,6 +171,9 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
     shown: Spec = {"labelOverlap": True}
     ends = [float(end) for end in (axis.low, axis.high, *extent) if end is not None and np.isfinite(end)]
     if axis.logarithmic:
+        if ends and max(ends) < 2 * min(ends):
+            ends = [min(ends) / 2, 2 * max(ends)]
+            scale["domain"] = ends
         shown |= _decades(ends)
     if axis.period == 360 and ends:
         shown["values"] = np.arange(np.ceil(min(ends) / 90) * 90, max(ends) + 1, 90).tolist()
@@ -177,6 +183,12 @@ def encode(field: str, axis: Axis, extent: Sequence[float] | np.ndarray = (), **
             # The least step alone does not keep Vega from halves where there are few numbers.
             shown["values"] = np.arange(np.ceil(min(ends)), max(ends) + 1e-6).tolist()
     return {"field": field, "type": "quantitative", "title": axis.title, "scale": scale, "axis": {**shown, **options}}
+
+
+def write_remark(remark: str, medium: Medium) -> Spec:
+    """Title of a chart with a remark at its upper right; empty without one."""
+    look = {"anchor": "end", "frame": "bounds", "fontSize": medium.size - 1, "color": medium.muted}
+    return {"title": {"text": remark, **look}} if remark else {}
 
 
 def _decades(ends: Sequence[float]) -> Spec:
@@ -212,18 +224,28 @@ class Runs:
     """Looks of the runs of one chart, as scales, and their legend."""
 
     def __init__(
-        self, styles: Sequence[RunStyle], medium: Medium, width: int, extra: Sequence[RunStyle] = ()
+        self,
+        styles: Sequence[RunStyle],
+        medium: Medium,
+        width: int,
+        extra: Sequence[RunStyle] = (),
+        *,
+        lines: bool = False,
     ) -> None:
         self.styles = [*extra, *styles]
         self.medium = medium
+        self.lines = lines
+        """Whether runs are lines without markers, so that dashes are in the legend."""
         longest = min(30, max((len(style.label) for style in self.styles), default=0))
-        room = round(46 + 0.52 * medium.size * longest)
+        room = round(46 + 12 * lines + 0.52 * medium.size * longest)
         columns: Any = max(1, (width - _LEGEND_START) // room)
         if medium.interactive:
             columns = {"expr": f"max(1, floor((containerSize()[0] - {_LEGEND_START}) / {room}))"}
         self.legend: Spec | None = None
         if len(self.styles) > 1:
             self.legend = {"orient": "bottom", "title": None, "columns": columns, "symbolOpacity": 1}
+            if lines:
+                self.legend |= _LONG_STROKE
 
     def channels(self, *channels: str) -> Spec:
         """Encodings of a layer whose field "run" holds labels: any of color, fill, shape and strokeDash."""
@@ -240,7 +262,7 @@ class Runs:
                 "type": "nominal",
                 "sort": None,
                 "scale": {"domain": domain, "range": ranges[channel]},
-                "legend": self.legend,
+                "legend": self.legend if channel != "strokeDash" or self.lines else None,
             }
             for channel in channels
         }
@@ -278,8 +300,11 @@ def tooltip(medium: Medium, **fields: tuple[str, str]) -> Spec:
 def colour_bar(title: str, medium: Medium, length: int = 1000, **options: Any) -> Spec:
     """Legend of a continuous colour, with a maximum length in pixels."""
     shown = min(medium.bar, length)
+    # A longer title would be cut at the edge of the figure; the space before a unit does not break.
+    lines = wrap(title.replace(" / ", "\u00a0/\u00a0"), int(shown / (0.5 * medium.size)))
     return {
-        "title": title,
+        "title": title if len(lines) < 2 else lines,
+        "titlePadding": 5 + medium.size * (len(lines) - 1),
         "orient": "right",
         "gradientLength": shown,
         "titleOrient": "right",

@@ -6,10 +6,11 @@ from pathlib import Path
 import pandas as pd
 
 from cryobench.report.card.contents import Card
+from cryobench.report.card.states import StateView
 from cryobench.report.charts.kinds import Chart
 from cryobench.report.colours import tint
 from cryobench.report.drawing import draw, pictures
-from cryobench.report.pages.card_pictures import captions, label_state
+from cryobench.report.pages.card_pictures import captions, label_state, write_variable
 from cryobench.report.pages.downloads import Figure, save_tables
 
 _PANELS = (
@@ -28,7 +29,7 @@ def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str,
     """(name, SVG or specification) of every figure of a card."""
     if card.views:
         tinted = [tint(picture, colour) for picture, colour in zip(card.pictures, card.colours, strict=True)]
-        words = [(label_state(card, view), captions(view)[-1]) for view in card.views]
+        words = [(label_state(card, view), _caption(card, view)) for view in card.views]
         yield "gallery", pictures.draw_gallery(tinted, words)
     yield "particles", pictures.draw_particles(card.examples)
     for name, panels, columns in _PANELS:
@@ -37,6 +38,12 @@ def draw_figures(card: Card, charts: Mapping[str, Chart]) -> Iterator[tuple[str,
             yield name, draw.beside(known, {}, columns=min(columns, len(known)))
         elif known:
             yield name, draw.draw_on_paper(known[0], {})
+
+
+def _caption(card: Card, view: StateView) -> str:
+    """The variable that colours the states, or else the last of the lines on a state."""
+    title = card.colour_title
+    return captions(view)[-1] if title is None else write_variable(title, view.variables[title])
 
 
 def write_tables(card: Card, folder: Path) -> list[tuple[str, str]]:

@@ -22,12 +22,15 @@ def captions(view: StateView) -> list[str]:
     lines = [f"{view.particles:,} particle{'' if view.particles == 1 else 's'}"]
     if np.isfinite(view.mass) and not any(title.startswith("mass / ") for title in view.variables):
         lines.append(f"{view.mass:,.4g} kDa")
-    for title, value in list(view.variables.items())[:3]:
-        name, _, unit = title.rpartition(" / ")
-        unit = unit if name else ""
-        text = f"{value:.4g}{'' if unit == '°' else ' '}{unit}" if np.isfinite(value) else "not known"
-        lines.append(f"{name or title} {text}".rstrip())
-    return lines
+    return lines + [write_variable(*each) for each in list(view.variables.items())[:3]]
+
+
+def write_variable(title: str, value: float) -> str:
+    """Name, value and unit of a collective variable, from its title with unit."""
+    name, _, unit = title.rpartition(" / ")
+    unit = unit if name else ""
+    text = f"{value:.4g}{'' if unit == '°' else ' '}{unit}" if np.isfinite(value) else "not known"
+    return f"{name or title} {text}".rstrip()
 
 
 def label_state(card: Card, view: StateView) -> str:

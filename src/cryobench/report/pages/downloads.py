@@ -72,7 +72,7 @@ def _draw_scores(contents: Contents) -> Iterator[tuple[str, Figure]]:
         forests = [draw_forest(scores, name, styles) for name in panels]
         yield "forest", draw.beside(forests, styles, columns=len(forests))
         if contents.costs:
-            yield "cost", draw.draw_on_paper(draw_cost(scores, panels[0], contents.costs[0]), styles)
+            yield "cost", draw.draw_on_paper(draw_cost(scores, panels[0], contents.costs[0], styles), styles)
     for key, kinds in (("fsc", ("mask", "none")), ("fsc-heterogeneity", ("deviation-mask", "variance"))):
         curves = {kind: pd.DataFrame(summary.loc[summary["mask"] == kind]) for kind in kinds}
         curves = {CURVE_KINDS[kind]: rows for kind, rows in curves.items() if len(rows)}

@@ -52,7 +52,7 @@ def _selected_charts(contents: Contents) -> Iterator[tuple[str, Chart]]:
     for name in contents.score_names:
         yield f"forest/{name}", draw_forest(scores, name, contents.styles)
         for cost in contents.costs:
-            yield f"cost/{name}/{cost.name}", draw_cost(scores, name, cost)
+            yield f"cost/{name}/{cost.name}", draw_cost(scores, name, cost, contents.styles)
     for mask in dict.fromkeys(contents.curve_summary["mask"]):
         summary, single = (
             pd.DataFrame(table.loc[table["mask"] == mask]) for table in (contents.curve_summary, contents.curves)

@@ -17,6 +17,9 @@ from cryobench.data import Dataset, Score
 from cryobench.recipes.published import PUBLISHED
 from cryobench.report.scored_runs.tables import Run
 
+NO_SCORE = "no such score"
+"""Text of a published quantity that is no score of this package."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -100,7 +103,9 @@ def _lay_out(source: Source, rows: pd.DataFrame, runs: Sequence[Run]) -> Publish
     for run in runs:
         found = [run.scores.scores.get(scores[head]) for head in scores]
         if run.status != "failed" and any(score is not None for score in found):
-            ours.append((run.label, [_write_ours(score, head) for score, head in zip(found, scores, strict=True)]))
+            ours.append(
+                (run.label, [_write_ours(*each) for each in zip(found, scores, scores.values(), strict=True)])
+            )
     return PublishedTable(
         source,
         list(scores),
@@ -110,8 +115,10 @@ def _lay_out(source: Source, rows: pd.DataFrame, runs: Sequence[Run]) -> Publish
     )
 
 
-def _write_ours(score: Score | None, head: str) -> str:
+def _write_ours(score: Score | None, head: str, name: str) -> str:
     """Score as text in the unit of the column: fractions become percent, seconds become hours."""
+    if not name:
+        return NO_SCORE
     if score is None or np.isnan(score.value):
         return ""
     if head.endswith("/ %"):

@@ -7,7 +7,7 @@ repeat with other markers and long dashes.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from itertools import count
+from itertools import chain, count
 
 from cryobench.methods.registry import list_methods
 from cryobench.report.scored_runs.tables import Run
@@ -33,12 +33,11 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
     """Style of every run by slug.
 
     The style of a control is set by its class. A method has the same colour and marker in every report, by its name;
-    where another run of the page already has that style, a run takes the next free one.
+    where another run of the page has that colour, a run takes the next free one.
     """
     styles: dict[str, RunStyle] = {}
     names = list_methods()
-    taken: set[int] = set()
-    waiting: list[Run] = []
+    wishes: list[tuple[int, Run]] = []
     for run in runs:
         if (control := run.control) is not None:
             styles[run.slug] = RunStyle(run.label, control.colour, control.dash, "circle", True)
@@ -47,16 +46,20 @@ def style_runs(runs: Sequence[Run]) -> dict[str, RunStyle]:
         # A method that is not registered has the style of a hash of its name.
         hashed = blake2b(name.encode(), digest_size=2).digest()[0] % len(_METHOD_COLOURS)
         wish = names.index(name) if name in names else hashed
-        if wish in taken:
-            waiting.append(run)
-        else:
-            taken.add(wish)
-            styles[run.slug] = _method_style(run, wish)
-    for run in waiting:
-        index = next(index for index in count() if index not in taken)
+        wishes.append((wish, run))
+    taken: set[int] = set()
+    # The first methods of the registry keep their colour; the others take one that is free while there are any.
+    for wish, run in sorted(wishes, key=lambda each: each[0]):
+        index = next(index for index in chain([wish], count()) if _is_free(index, taken))
         taken.add(index)
         styles[run.slug] = _method_style(run, index)
     return {run.slug: styles[run.slug] for run in runs}
+
+
+def _is_free(index: int, taken: set[int]) -> bool:
+    """Whether no run has this style, and none this colour unless all colours are used."""
+    used = {other % len(_METHOD_COLOURS) for other in taken}
+    return index not in taken and (len(used) == len(_METHOD_COLOURS) or index % len(_METHOD_COLOURS) not in used)
 
 
 def _method_style(run: Run, index: int) -> RunStyle:
