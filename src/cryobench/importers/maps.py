@@ -211,9 +211,9 @@ def judge_maps(maps: ForeignMaps, particles: Particles, progress: Progress | Non
             aligned = max(moved.same_hand, moved.other_hand)
             notes.append(
                 "the maps are not in the frame of the given poses: their mean correlates with the images at "
-                f"{found.as_it_is:.2f}, and{hand} at {aligned:.2f} after a rotation by {moved.angle:.0f}° and a shift "
-                f"by {moved.shift:.0f} Å. Score the run with --align reconstruction, or correct the axes, the hand or "
-                "the voxel size (--voxel-size) of the maps."
+                f"{found.as_it_is:.2f}, and{hand} at {aligned:.2f} after a rotation by {moved.angle:.0f}° and a "
+                f"shift by {moved.shift:.0f} Å. Score the run with --align reconstruction, or correct the axes, the "
+                "hand or the voxel size (--voxel-size) of the maps."
             )
     for wrong, done, what, option in (
         (inverted, maps.inverted, "inverted", "--invert"),

@@ -256,6 +256,9 @@ def test_uids_of_the_adopted_cs_file_identify_particles(tmp_path: Path) -> None:
     found = read(dataset, labels=tmp_path / "l.csv")
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), np.arange(n) % 3)
+    renumbered = save_cs(tmp_path / "renumbered.cs", {**columns, "uid": columns["uid"] + np.uint64(1)})
+    with pytest.raises(FormatError, match=r"no uid of .*renumbered\.cs is in particles\.cs of .*particles\.csg"):
+        read(dataset, latents=tmp_path / "z.npy", images=renumbered)
 
 
 def test_images_of_another_stack_that_counts_alike_are_not_taken_for_these(tmp_path: Path) -> None:
@@ -455,6 +458,13 @@ def test_a_map_that_is_missing_is_named(dataset: Dataset, tmp_path: Path) -> Non
     (folder / f"{dataset.queries[1]:04d}.mrc").unlink()
     with pytest.raises(FormatError, match=rf"none has the number of query particle {dataset.queries[1]} \(1 have no"):
         read(dataset, volumes=folder)
+
+
+def test_a_selection_by_true_and_false_is_refused(dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", latents[:50])
+    np.save(tmp_path / "chosen.npy", np.arange(90) < 50)
+    with pytest.raises(FormatError, match="holds True and False, expected indices of particles"):
+        read(dataset, latents=tmp_path / "z.npy", indices=tmp_path / "chosen.npy")
 
 
 def test_poses_without_shifts_are_said_to_be_scored_as_such(dataset: Dataset, tmp_path: Path) -> None:
