@@ -5,9 +5,11 @@ import subprocess
 import sys
 from importlib import import_module
 
+import numpy as np
 import pytest
 
 import cryobench
+from cryobench.metrics import information_imbalance, neighbourhood_similarity, pose_error
 
 
 @pytest.mark.parametrize("package", ["", ".importers", ".methods", ".metrics", ".recipes"])
@@ -45,6 +47,18 @@ def test_values_show_themselves_in_fewer_than_twenty_lines():
     assert "states" in repr(dataset.truth)
     assert "int64 (30,)" in repr(dataset.truth)
     assert HOSTILE_NAME not in "".join(value._repr_html_() for value in shown)
+
+
+def test_results_on_plain_arrays_show_themselves_in_a_few_lines(rng):
+    points = rng.standard_normal((300, 2))
+    rotations = np.stack([np.eye(3)] * 300)
+    for value in (
+        neighbourhood_similarity(points, points),
+        information_imbalance(points, points),
+        pose_error(rotations, rotations),
+    ):
+        assert len(repr(value).splitlines()) < 20, repr(value)
+        assert repr(value).startswith(type(value).__name__)
 
 
 def test_folders_are_reached_without_an_import_of_their_own():

@@ -187,6 +187,16 @@ def test_snr_is_what_was_asked(tmp_path):
     assert dataset.card["snr"]["inside_disc"] > dataset.card["snr"]["all_pixels"]
 
 
+def test_snr_of_unequal_populations_is_that_of_all_images(tmp_path):
+    changes = {"n_images": 600, "weights": (0.95, 0.05), "snr": 0.2}
+    whole = read_structure(find_entry("1HZH").path)
+    write_structure(whole, tmp_path / "whole.pdb")
+    write_structure(whole.select(whole.chains == "H"), tmp_path / "part.pdb")
+    chosen = [tmp_path / "part.pdb", tmp_path / "whole.pdb"]
+    dataset = simulate("custom", tmp_path / "data", preset="tiny", settings=changes, structures=chosen)
+    assert dataset.card["snr"]["all_pixels"] == pytest.approx(0.2, rel=0.1)
+
+
 @pytest.mark.parametrize("level", ["structure", "data set"])
 def test_snr_at_a_finer_pixel_is_what_binning_leaves(tmp_path, level):
     """Images of 48 px at 8 Å with that SNR, binned by two, must hold just the noise of the 24 px set."""

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cryobench._display import Displayed
 from cryobench._progress import Progress
 from cryobench.check.faults import (
     Fault,
@@ -64,8 +65,8 @@ class Curves:
     """Length of the box in Å."""
 
 
-@dataclass(frozen=True, eq=False)
-class ConventionCheck:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConventionCheck(Displayed):
     """Result of a check, the likeliest fault first."""
 
     n_particles: int

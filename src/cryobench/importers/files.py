@@ -150,6 +150,8 @@ class Files(Importer):
         if path.suffix.lower() == ".pkl":
             unit = "pixels" if unit == "pixel" else "fractions of the box"
             notes.append(f"{path.name}: shifts were taken as {unit}.")
+        if not shifts.any():
+            notes.append(f"{path.name}: it has no shifts, or all are 0, and is scored as such.")
         return place_poses(rotations, shifts, rows, path)
 
     def _read_volumes(

@@ -18,8 +18,8 @@ import numpy as np
 from cryobench._errors import FormatError
 from cryobench._progress import Progress
 from cryobench._text import list_some
-from cryobench.check.inspections.references import compare_in_place, mean_map
-from cryobench.data import Particles, VolumeSource
+from cryobench.check.inspections.references import AGREES, compare_in_place, judge_references, mean_map
+from cryobench.data import Particles
 from cryobench.io.adoption.state_volumes import list_volumes
 from cryobench.io.adoption.stated_size import are_unequal, differs
 from cryobench.io.formats.csv_table import read_csv_table
@@ -31,6 +31,8 @@ from cryobench.volumes.regrid import regrid_volume
 
 TABLE = "volumes.csv"
 """File in a folder of maps that lists which belongs to which particle."""
+_GAIN = 0.2
+"""Gain in correlation by which an alignment shows that maps are in another frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +142,14 @@ def choose_by_query(folder: Path, queries: np.ndarray, notes: list[str]) -> list
                 f"particle {queries[0]}, {paths[-1].name} to particle {queries[-1]}."
             )
             return [single[first + place] for place in range(len(queries))]
+    missing = [query for query in queries.tolist() if query not in by_number]
+    why = "their names do not identify particles"
+    if 0 < 2 * len(missing) < len(queries):
+        why = f"none has the number of query particle {missing[0]} ({len(missing)} have no map)"
     raise FormatError(
         f"{folder} holds {len(paths)} maps ({paths[0].name} to {paths[-1].name}) for {len(queries)} query "
-        "particles, and "
-        f"their names do not identify particles. Name each by its particle ({queries[0]:06d}.mrc), count in the "
-        "order of DATASET/query.csv, or list them in a file volumes.csv with the columns particle and file."
+        f"particles, and {why}. Name each by its particle ({queries[0]:06d}.mrc), count in the order of "
+        "DATASET/query.csv, or list them in a file volumes.csv with the columns particle and file."
     )
 
 
@@ -182,25 +187,41 @@ def _are_maps_of(numbers: np.ndarray, numbered: Collection[int], *, whole: bool)
     return wanted == set(numbered) if whole else wanted <= set(numbered)
 
 
-def judge_maps(maps: VolumeSource, particles: Particles, progress: Progress | None = None) -> list[str]:
-    """Contrast and hand of maps as judged by the images, in sentences; nothing is changed.
+def judge_maps(maps: ForeignMaps, particles: Particles, progress: Progress | None = None) -> list[str]:
+    """Contrast, hand and frame of maps as judged by the images, in sentences; nothing is changed.
 
-    The mean of the maps is compared with half-maps of the images at their given poses, assumed to be in the same
-    frame. Empty where poses are withheld.
+    The mean of the maps is compared with half-maps of the images at their given poses, and aligned to them if it does
+    not agree as it is. Empty where poses are withheld.
     """
     if particles.rotations is None or not len(maps):
         return []
     halves = draw_consensus(particles, progress)
-    found = compare_in_place(halves, mean_map(maps, particles, halves.shape[-1]))
-    notes = []
-    if found.is_inverted:
-        notes.append(
-            f"the maps look inverted: {found.evidence}. If so, give them to import files --volumes with --invert."
-        )
-    if found.is_mirrored:
-        notes.append(
-            f"the maps look mirrored: {found.evidence}. If so, give them to import files --volumes with --mirror."
-        )
+    size = halves.shape[-1]
+    reference = mean_map(maps, particles, size)
+    found = compare_in_place(halves, reference)
+    in_place, notes = max(abs(found.as_it_is), abs(found.mirrored)), []
+    inverted, mirrored = found.is_inverted, found.is_mirrored
+    if in_place < AGREES:
+        voxel_size = particles.box_size * particles.pixel_size / size
+        judged = judge_references(halves, reference, voxel_size, always_align=False)
+        moved = judged.aligned
+        if moved is not None and max(moved.same_hand, moved.other_hand) > in_place + _GAIN:
+            inverted, mirrored = judged.inverted, False
+            hand = ", mirrored," if judged.hand == "other" else ""
+            aligned = max(moved.same_hand, moved.other_hand)
+            notes.append(
+                "the maps are not in the frame of the given poses: their mean correlates with the images at "
+                f"{found.as_it_is:.2f}, and{hand} at {aligned:.2f} after a rotation by {moved.angle:.0f}° and a "
+                f"shift by {moved.shift:.0f} Å. Score the run with --align reconstruction, or correct the axes, the "
+                "hand or the voxel size (--voxel-size) of the maps."
+            )
+    for wrong, done, what, option in (
+        (inverted, maps.inverted, "inverted", "--invert"),
+        (mirrored, maps.mirrored, "mirrored", "--mirror"),
+    ):
+        if wrong:
+            way = f"leave out {option}" if done else f"give them to import files --volumes with {option}"
+            notes.append(f"the maps look {what}: {found.evidence}. If so, {way}.")
     return notes
 
 

@@ -129,6 +129,8 @@ def read_indices(path: Path) -> np.ndarray:
             found = np.loadtxt(path, ndmin=1)
         except (OSError, ValueError) as error:
             raise FormatError(f"{path} cannot be read as indices, one a line ({error}).") from error
+    if isinstance(found, np.ndarray) and found.dtype.kind == "b":
+        raise FormatError(f"{path} holds True and False, expected indices of particles: save its numpy.flatnonzero.")
     values = to_numbers(found, path, "indices of particles")
     if values.ndim != 1 or not ((values >= 0) & (values == np.floor(values))).all():
         raise FormatError(f"{path} must hold indices of particles, counted from 0, in one row.")
@@ -157,12 +159,23 @@ def _by_table(images: Path, chosen: np.ndarray | None, n_rows: int, path: Path, 
             "was made with (--indices FILE)."
         )
     if by_uid:
+        _check_uids(names, dataset, images)
         found = find_rows({"uid": names}, items_of(dataset), images)
         assert found is not None
         return found
     named = [str(each) for each in names]
     _check_stacks(named, dataset, images)
     return rows_of_images(named, dataset.particles.images, images)
+
+
+def _check_uids(uids: np.ndarray, dataset: Dataset, table: Path) -> None:
+    """Raise FormatError if no uid of a .cs file is one of the data set's."""
+    own = items_of(dataset).uids
+    if own is not None and not np.isin(uids, own).any():
+        raise FormatError(
+            f"no uid of {table} is in particles.cs of {dataset.name}: cryoSPARC numbers particles anew when it "
+            "imports a STAR file. Import particles.csg instead, or give a STAR file that names the images."
+        )
 
 
 def _check_stacks(names: Sequence[str], dataset: Dataset, table: Path) -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench._text import list_some
 from cryobench.io.adoption.row_order import Column, Items, is_default_index
 from cryobench.io.atomic import read_array
 from cryobench.io.formats.csv_table import is_number, read_csv_table
@@ -72,9 +73,10 @@ def read_table(path: Path, what: str) -> Table:
     infinite = np.isinf(table.values).any(axis=1)
     if (partly | infinite).any():
         row = int(np.argmax(partly | infinite))
+        values = list_some([f"{value:g}" for value in table.values[row].tolist()], 8)
         raise FormatError(
-            f"{path}: row {row} of the {what} is {table.values[row]}, expected finite numbers, or NaN throughout "
-            "for a particle that was left out."
+            f"{path}: row {row} of the {what} is {values}, expected finite numbers, or NaN throughout for a particle "
+            "that was left out."
         )
     return table
 

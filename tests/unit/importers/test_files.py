@@ -1,5 +1,6 @@
 """Plain files of a program that is not known: rows that are the right particles, maps on the right grid."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,9 @@ def test_uids_of_the_adopted_cs_file_identify_particles(tmp_path: Path) -> None:
     found = read(dataset, labels=tmp_path / "l.csv")
     assert found.posteriors is not None
     np.testing.assert_array_equal(found.posteriors.argmax(axis=1), np.arange(n) % 3)
+    renumbered = save_cs(tmp_path / "renumbered.cs", {**columns, "uid": columns["uid"] + np.uint64(1)})
+    with pytest.raises(FormatError, match=r"no uid of .*renumbered\.cs is in particles\.cs of .*particles\.csg"):
+        read(dataset, latents=tmp_path / "z.npy", images=renumbered)
 
 
 def test_images_of_another_stack_that_counts_alike_are_not_taken_for_these(tmp_path: Path) -> None:
@@ -418,6 +422,72 @@ def test_contrast_and_hand_are_said_and_not_changed(change, said: str, tmp_path:
     assert not any(said in note for note in account["notes"])
     assert turned.volumes is not None
     np.testing.assert_allclose(turned.volumes.read(0), true_volume(dataset, int(dataset.queries[0])), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        # Mirrored along x, as relion_image_handler --invert_hand does.
+        (lambda v: np.roll(v[:, :, ::-1], 1, axis=2), r", mirrored, at 0\.\d+ after a rotation by 1[78]\d°"),
+        (lambda v: np.rot90(v, axes=(1, 2)), r"and at 0\.\d+ after a rotation by \d+°"),
+        (lambda v: np.roll(v, 5, axis=0), r"and at 0\.\d+ after .* a shift by (19|20|21) Å"),
+    ],
+)
+def test_maps_in_another_frame_than_the_poses_are_reported(change, said: str, tmp_path: Path) -> None:
+    dataset = toy_dataset(size=24, n=300, n_queries=3, snr=2)
+    folder = tmp_path / "maps"
+    for query in dataset.queries:
+        write_volume(folder / f"{query:04d}.mrc", change(true_volume(dataset, int(query))), 4.0)
+    _, account = examine("files", None, dataset, options={"volumes": folder})
+    (note,) = (note for note in account["notes"] if "not in the frame of the given poses" in note)
+    assert re.search(said, note), note
+    assert "--align reconstruction" in note
+
+
+def test_an_option_that_was_wrong_is_to_be_left_out(tmp_path: Path) -> None:
+    dataset = toy_dataset(size=24, n=300, n_queries=3, snr=2)
+    folder = tmp_path / "maps"
+    for query in dataset.queries:
+        write_volume(folder / f"{query:04d}.mrc", true_volume(dataset, int(query)), 4.0)
+    _, account = examine("files", None, dataset, options={"volumes": folder, "invert": True})
+    assert [note for note in account["notes"] if "If so, leave out --invert." in note]
+
+
+def test_a_map_that_is_missing_is_named(dataset: Dataset, tmp_path: Path) -> None:
+    folder = write_maps(tmp_path / "maps", dataset, [f"{query:04d}.mrc" for query in dataset.queries])
+    (folder / f"{dataset.queries[1]:04d}.mrc").unlink()
+    with pytest.raises(FormatError, match=rf"none has the number of query particle {dataset.queries[1]} \(1 have no"):
+        read(dataset, volumes=folder)
+
+
+def test_a_selection_by_true_and_false_is_refused(dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", latents[:50])
+    np.save(tmp_path / "chosen.npy", np.arange(90) < 50)
+    with pytest.raises(FormatError, match="holds True and False, expected indices of particles"):
+        read(dataset, latents=tmp_path / "z.npy", indices=tmp_path / "chosen.npy")
+
+
+def test_poses_without_shifts_are_said_to_be_scored_as_such(dataset: Dataset, tmp_path: Path) -> None:
+    np.save(tmp_path / "rotations.npy", dataset.particles.rotations)
+    assert (
+        "rotations.npy: it has no shifts, or all are 0, and is scored as such."
+        in read(dataset, poses=tmp_path / "rotations.npy").notes
+    )
+
+
+def test_a_wide_row_is_shown_in_part(dataset: Dataset, latents: np.ndarray, tmp_path: Path) -> None:
+    wide = latents.T.copy()
+    wide[0, 5] = np.nan
+    np.save(tmp_path / "z.npy", wide)
+    with pytest.raises(FormatError) as raised:
+        read(dataset, latents=tmp_path / "z.npy")
+    assert len(str(raised.value)) < 400
+
+
+def test_an_array_of_maps_is_no_folder(dataset: Dataset, tmp_path: Path) -> None:
+    np.save(tmp_path / "volumes.npy", np.zeros((3, 16, 16, 16)))
+    with pytest.raises(FormatError, match=r"volumes\.npy is a file, expected a folder of .* one file each"):
+        read(dataset, volumes=tmp_path / "volumes.npy")
 
 
 @pytest.mark.parametrize("size", [15, 16])

@@ -25,7 +25,7 @@ _SIGMAS = 5.0
 _SHOWN = 0.143
 """Half-set FSC above which a shell is compared."""
 _LEAST_SHELLS = 4
-_AGREES = 0.5
+AGREES = 0.5
 """Correlation above which a reference is considered to be in the frame of the half-maps."""
 _MOST_MAPS = 8
 _ALIGNED = 48
@@ -182,7 +182,7 @@ def judge_references(
     inverted = judge_contrast(np.stack([reference, reference])).verdict == "inverted"
     reference = -reference if inverted else reference
     in_place = compare_in_place(halves, reference)
-    agrees = in_place.as_it_is > max(_AGREES, in_place.mirrored + max(_LIKE, _SIGMAS * in_place.error))
+    agrees = in_place.as_it_is > max(AGREES, in_place.mirrored + max(_LIKE, _SIGMAS * in_place.error))
     aligned = None if agrees and not always_align else _align_both_hands(halves, reference, pixel_size)
     return References(in_place, aligned, inverted)
 

@@ -107,7 +107,8 @@ def _from_columns(columns: Mapping[str, Column], particles: Items, path: Path, f
     names = {name.strip().lower(): name for name in list(columns)[::-1]}
     state = next((names[name] for name in _STATE_NAMES if name in names), None)
     if state is None:
-        raise FormatError(f"{path} has the columns {', '.join(columns)}, expected one called state.")
+        known = " or ".join(_STATE_NAMES)
+        raise FormatError(f"{path} has the columns {', '.join(columns)}, expected one called {known}.")
     return _in_order(_entries(columns[state], path, first_line), columns, particles, path)
 
 

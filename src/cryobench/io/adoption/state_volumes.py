@@ -75,7 +75,8 @@ def open_state_volumes(folder: Path, particles: Particles, states: np.ndarray, n
 def list_volumes(folder: Path) -> list[Path]:
     """The .mrc and .map files of a folder in natural order of their names. FormatError if there is none."""
     if folder.is_file():
-        raise FormatError(f"{folder} is a file, expected a folder of .mrc volumes: give {folder.parent}.")
+        way = f": give {folder.parent}" if folder.suffix.lower() in SUFFIXES else ", one file each"
+        raise FormatError(f"{folder} is a file, expected a folder of .mrc volumes{way}.")
     if not folder.is_dir():
         raise FormatError(f"{folder} does not exist, expected a folder with .mrc volumes.")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]

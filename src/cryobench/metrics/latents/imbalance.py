@@ -26,6 +26,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from cryobench._display import Displayed
 from cryobench._threads import run_parts
 from cryobench.metrics.latents.latent_spaces import find_common, lay_out
 from cryobench.metrics.latents.rank_kernels import mean_conditional_ranks
@@ -39,8 +40,8 @@ _ROWS = 64
 """Points that a thread measures at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class InformationImbalance:
+@dataclass(frozen=True, eq=False, repr=False)
+class InformationImbalance(Displayed):
     """Δ in both directions, for every k: 0 is full information, 1 is none."""
 
     neighbours: Int[np.ndarray, "k"]

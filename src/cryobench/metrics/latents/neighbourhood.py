@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Num
 
+from cryobench._display import Displayed
 from cryobench._threads import run_parts
 from cryobench.metrics.latents.latent_spaces import find_common, lay_out
 from cryobench.metrics.latents.rank_kernels import count_shared
@@ -38,8 +39,8 @@ _ROWS = 128
 """Points that a thread measures at once."""
 
 
-@dataclass(frozen=True, eq=False)
-class NeighbourhoodSimilarity:
+@dataclass(frozen=True, eq=False, repr=False)
+class NeighbourhoodSimilarity(Displayed):
     """Common neighbours by radius, in percent; definitions in the module."""
 
     radii: Float[np.ndarray, "r"]

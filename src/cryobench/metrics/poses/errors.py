@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Num
 
+from cryobench._display import Displayed
 from cryobench._progress import Progress
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.metric import Metric, ScoreKind, described, shown
@@ -66,8 +67,8 @@ def _kinds() -> tuple[ScoreKind, ...]:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class PoseErrors:
+@dataclass(frozen=True, eq=False, repr=False)
+class PoseErrors(Displayed):
     """Errors of n particles, and the frame that was removed from them."""
 
     rotation_deg: Float[np.ndarray, "n"]

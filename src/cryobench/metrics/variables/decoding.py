@@ -25,6 +25,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Num, Shaped
 
+from cryobench._display import Displayed
 from cryobench._one_thread import one_thread
 from cryobench._progress import Progress
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
@@ -45,8 +46,8 @@ MOST = 10_000
 """Most particles used for fitting and testing."""
 
 
-@dataclass(frozen=True, eq=False)
-class Decodability:
+@dataclass(frozen=True, eq=False, repr=False)
+class Decodability(Displayed):
     """Cross-validated R² of one variable."""
 
     knn_by_point: Float[np.ndarray, "m"]

@@ -25,7 +25,7 @@ from cryobench.volumes.mask import Mask, make_soft_mask
 from cryobench.volumes.render import render
 
 _LEVEL_PARTICLES = 256
-_SNR_STATES, _SNR_IMAGES = 30, 10
+_SNR_STATES, _SNR_PARTICLES = 30, 300
 _MASK_STATES = 100
 
 
@@ -94,21 +94,24 @@ def union_mask(job: Job) -> Mask:
 
 
 def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mask: Mask) -> dict[str, Any]:
-    """Signal-to-noise ratios of the images as written, from noise-free images: 10 each of up to 30 states.
+    """Signal-to-noise ratios of the images as written, from 300 noise-free images, equally many of up to 30 states.
 
     ``all_pixels``: variance over all pixels / noise variance, the benchmark's definition. ``inside_disc``: the
     same over the disc that the mask can reach in any view, which is independent of an empty border. Both are means
-    over those states, junk excluded; with ``snr_pixel_size`` they differ from the requested value (``asked``), which
-    holds on the finer grid. Noise before the CTF is neither signal nor noise here.
+    over those states, weighted by their numbers of images, junk excluded; with ``snr_pixel_size`` they differ from
+    the requested value (``asked``), which holds on the finer grid. Noise before the CTF is neither signal nor noise.
     """
     disc = _reach(mask)
     microscope = Microscope(replace(job, settings=job.settings.model_copy(update={"structural_snr": None})))
-    everywhere, inside = [], []
-    for state in spread_evenly(len(results), _SNR_STATES):
+    everywhere, inside, weights = [], [], []
+    states = spread_evenly(len(results), _SNR_STATES)
+    for state in states:
         particles = job.all_particles_of(int(state))
-        particles = particles[draw_junk(job.settings, job.seed, particles) == Junk.PARTICLE][:_SNR_IMAGES]
+        particles = particles[draw_junk(job.settings, job.seed, particles) == Junk.PARTICLE]
         if len(particles) == 0:
             continue
+        weights.append(len(particles))
+        particles = particles[: -(-_SNR_PARTICLES // len(states))]
         spectra = microscope.image(_projector_of(job, int(state), volumes), particles)
         images = ifft_images(spectra, job.settings.box_size).numpy()
         everywhere.append(signal_variance(images) / results[state].noise_variance)
@@ -116,8 +119,8 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     return {
         "asked": job.settings.snr,
         "asked_at_pixel_size": job.settings.snr_pixel_size or job.settings.pixel_size,
-        "all_pixels": round_level(np.mean(everywhere)),
-        "inside_disc": round_level(np.mean(inside)),
+        "all_pixels": round_level(np.average(everywhere, weights=weights)),
+        "inside_disc": round_level(np.average(inside, weights=weights)),
     }
 
 
