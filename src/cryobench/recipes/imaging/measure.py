@@ -119,8 +119,8 @@ def measure_snr(job: Job, results: list[StateResult], volumes: VolumeSource, mas
     return {
         "asked": job.settings.snr,
         "asked_at_pixel_size": job.settings.snr_pixel_size or job.settings.pixel_size,
-        "all_pixels": round_level(np.average(everywhere, weights=weights)),
-        "inside_disc": round_level(np.average(inside, weights=weights)),
+        "all_pixels": round_level(np.average(everywhere, weights=weights) if weights else np.nan),
+        "inside_disc": round_level(np.average(inside, weights=weights) if weights else np.nan),
     }
 
 
