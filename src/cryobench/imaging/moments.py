@@ -10,7 +10,6 @@ from jaxtyping import Complex64, Float, Float32
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
-from cryobench.imaging.interpolation import Kernel
 from cryobench.imaging.layout import GridLayout, fold
 from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
 
@@ -20,8 +19,8 @@ class MomentAccumulator:
 
     Parameters
     ----------
-    box_size, kernel, padding
-        Grid to insert into. The trilinear kernel keeps weights non-negative.
+    box_size
+        Size of the grid to insert into, unpadded, with the trilinear kernel, which keeps weights non-negative.
     n_numerators, n_weights
         Channels of each kind.
     radius
@@ -36,12 +35,10 @@ class MomentAccumulator:
         *,
         n_numerators: int,
         n_weights: int,
-        kernel: Kernel = "trilinear",
-        padding: int = 1,
         radius: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._layout = GridLayout(box_size, padding, kernel)
+        self._layout = GridLayout(box_size, 1, "trilinear")
         self._radius = _check_radius(radius, self._layout)
         self._numerators = n_numerators
         channels = 2 * n_numerators + n_weights
