@@ -8,13 +8,14 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from classified import classify
 from cryobench._errors import FormatError
 from cryobench.compute import Compute
 from cryobench.compute.memory import MemoryShortage
 from cryobench.data import ArrayImages, ClassVolumes, Convergence, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3D, Classification3DSettings
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.iterations import _AT_ONCE, Classification, class_bytes
 from cryobench.methods.classification_3d.settings import plan_iterations
@@ -273,8 +274,6 @@ def test_bad_calls_are_named(toy):
         classify(toy.particles, _change(likelihood_resolution=3.0))
     with pytest.raises(ValueError, match="mask_diameter of 500"):
         classify(toy.particles, _change(mask_diameter=500.0))
-    with pytest.raises(ValueError, match="initial labels"):
-        classify(toy.particles, QUICK, initial_labels=toy.truth.states + 1)
     blank = _noise_particles(np.random.default_rng(0), 16, 8)
     blank = Particles(ArrayImages(np.zeros((8, 16, 16), np.float32)), 4.0, blank.ctf, blank.rotations, blank.shifts)
     with pytest.raises(ValueError, match="no power"):

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cryobench._sampling import spread_indices
 from cryobench.check.inspections.density import judge_contrast
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
@@ -149,9 +150,7 @@ def mean_map(
 
     ``chosen`` are the indices to read, repeats included; by default at most eight, evenly spaced.
     """
-    some = (
-        np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)) if chosen is None else chosen
-    )
+    some = spread_indices(len(maps), _MOST_MAPS) if chosen is None else chosen
     items, counts = np.unique(some, return_counts=True)
     mean = np.average([maps.read(int(item)) for item in items], axis=0, weights=counts).astype(np.float32)
     extent = particles.box_size * particles.pixel_size

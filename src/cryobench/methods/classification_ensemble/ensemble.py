@@ -35,6 +35,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
 
     name = "3d-class-ensemble"
     poses = "estimated"
+    uses_mask = False  # volumes are kept within a sphere
     permutes = False
     compared_on = 240
     Settings = ClassificationEnsembleSettings
@@ -76,11 +77,6 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
             "n_refinements": 1,
         },
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: volumes are kept within a sphere."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Responsibilities (n, k) of the species, poses in the frame of each, and their volumes.

@@ -20,6 +20,7 @@ from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 
 from cryobench._one_thread import one_thread
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, GroundTruth, Reconstruction
 from cryobench.metrics.metric import check_particles
 
@@ -138,7 +139,7 @@ def cluster_latents(
         labels[finite] = which.ravel()
         return labels, len(distinct)
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    fitted = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_FITTED)).astype(np.int64))
+    fitted = spread_indices(len(values), MOST_FITTED)
     if len(np.unique(values[fitted], axis=0)) < n_clusters:
         fitted = np.arange(len(values))  # many are equal, so that the sample has fewer distinct ones than clusters
     means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]

@@ -24,6 +24,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from cryobench._progress import Progress
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
 from cryobench.metrics.metric import Metric, check_particles, described, shown
 from cryobench.metrics.volumes.frames import FramedReconstruction
@@ -76,7 +77,7 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     check_particles(reconstruction, dataset)
     finite = np.asarray(np.isfinite(coordinates).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
-    asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
+    asked = present[spread_indices(len(present), MOST_STATES, nearest=True)]
     queries = reconstruction.queries
     find = _find_nearest if latents is not None else _find_class
     chosen: dict[int, int] = {}

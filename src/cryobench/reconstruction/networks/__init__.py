@@ -18,7 +18,6 @@ from cryobench.reconstruction.networks.prepared_images.real_space import cut_mid
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch as NetworkBatch
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkImages as NetworkImages
 from cryobench.reconstruction.networks.residual import slice_residual as slice_residual
-from cryobench.reconstruction.networks.residual import squared_residual as squared_residual
 from cryobench.reconstruction.networks.spectrum import evaluate_slices as evaluate_slices
 from cryobench.reconstruction.networks.spectrum import evaluate_spectrum as evaluate_spectrum
 from cryobench.reconstruction.networks.template_decoder import TemplateDecoder as TemplateDecoder

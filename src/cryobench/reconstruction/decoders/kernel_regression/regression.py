@@ -102,8 +102,6 @@ class KernelRegression:
         Bins, bandwidths and particles of the smallest one.
     at_once
         Targets whose sums are computed in one pass over the particles.
-    window_radius
-        Å, half-width of the windows; at least 3 voxels.
 
     Raises
     ------
@@ -123,12 +121,11 @@ class KernelRegression:
         pixel_size: float,
         sizes: KernelSizes,
         at_once: int = 1,
-        window_radius: float = WINDOW_RADIUS,
     ) -> None:
         _check_latents(latents, precisions, len(passes))
         self._passes, self._latents, self._precisions, self._halves = passes, latents, precisions, halves
         self._noise, self._mask, self._sizes, self._at_once = noise, mask, sizes, at_once
-        window_px = max(window_radius / pixel_size, 3.0)
+        window_px = max(WINDOW_RADIUS / pixel_size, 3.0)
         self._windows = LocalWindows(mask, passes.disc.radius, window_px, device=passes.device)
 
     def estimate(self, targets: Float[np.ndarray, "m d"], progress: Progress | None = None) -> Iterator[KernelVolume]:

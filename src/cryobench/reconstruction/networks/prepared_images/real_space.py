@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
+from cryobench._sampling import spread_indices
 from cryobench.compute import Compute
 from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images, frequency_grid, ifft_images
@@ -147,7 +148,7 @@ def cut_middle(images: Float[Tensor, "*n y x"], crop: int) -> Float[Tensor, "*n 
 
 def _measure_deviation(particles: Particles) -> float:
     """Standard deviation of the pixels of a sample of the images, each about its own mean."""
-    chosen = np.unique(np.linspace(0, len(particles) - 1, min(len(particles), _SAMPLE)).astype(int))
+    chosen = spread_indices(len(particles), _SAMPLE)
     total = 0.0
     for first in range(0, len(chosen), CHUNK):
         images = particles.read(chosen[first : first + CHUNK]).astype(np.float64)

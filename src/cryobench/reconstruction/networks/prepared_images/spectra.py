@@ -23,6 +23,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._progress import Progress, Silent
+from cryobench._sampling import spread_indices
 from cryobench.compute import Compute
 from cryobench.data import CHUNK, Particles
 from cryobench.fourier import fft_images
@@ -191,7 +192,7 @@ class NetworkImages:
     def _measure_scale(self) -> float:
         """Standard deviation of the Hartley values of a sample of the images, before the window."""
         n = len(self._particles)
-        chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
+        chosen = spread_indices(n, _SAMPLE)
         total = 0.0
         for first in range(0, len(chosen), CHUNK):
             images = self._particles.read(chosen[first : first + CHUNK]).astype(np.float64)

@@ -65,9 +65,10 @@ def accumulate(
     flat = [grid.reshape(len(grid), -1) for grid in (_pairs(grids[0]), grids[1].numpy())]
     rest = (*_common(rotations, layout, radius), *flat)
     listed = [entry.numpy() for entry in entries]
+    parts = _entry_parts(listed[1], layout)
     run_parts(
-        lambda part, low, high: insert_entries(*images, *(entry[part] for entry in listed), *rest, low, high),
-        _entry_parts(listed[1], layout),
+        insert_entries,
+        [(*images, *(entry[part] for entry in listed), *rest, low, high) for part, low, high in parts],
     )
 
 
@@ -145,7 +146,7 @@ def _entry_parts(volumes: np.ndarray, layout: GridLayout) -> list[tuple[slice, i
 
 
 def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.ndarray, np.ndarray, int, int, int]:
-    """Rotations times padding; columns of each row within the radius; index of frequency 0; plane and row."""
+    """Rotations times padding; ends of rows within the radius; index of frequency 0; voxels in a plane and a row."""
     scaled = (rotations.detach().to(torch.float32) * layout.padding).contiguous().numpy()
     _, rows, columns = layout.shape
     return scaled, layout.row_ends(radius), layout.center, rows * columns, columns
