@@ -8,7 +8,7 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
-from classified import classify
+from classified import classify, start_from_labels
 from cryobench._errors import FormatError
 from cryobench.compute import Compute
 from cryobench.compute.memory import MemoryShortage
@@ -17,7 +17,7 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
-from cryobench.methods.classification_3d.iterations import _AT_ONCE, Classification, class_bytes
+from cryobench.methods.classification_3d.iterations import _AT_ONCE, class_bytes
 from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -201,7 +201,7 @@ def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
     """A quarter of the particles: sums, populations and objective are as large as those of all of them."""
     settings = _change(batch_per_class=30, online_epochs=1, full_passes=1, posterior_threshold=0.0)
     steps, whole = (
-        Classification(toy.particles, each, RunContext(), toy.truth.states)
+        start_from_labels(toy.particles, each, toy.truth.states)
         for each in (settings, _change(posterior_threshold=0.0))
     )
     assert (steps.looks[0].size, whole.looks[0].size) == (90, 360)
@@ -219,7 +219,7 @@ def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
 def test_a_mini_batch_that_spans_two_rounds_stands_for_all_particles(toy):
     """It holds fewer particles than others, since the two rounds have some in common."""
     settings = _change(batch_per_class=50, online_epochs=2, full_passes=1, posterior_threshold=0.0)
-    run = Classification(toy.particles, settings, RunContext(), toy.truth.states)
+    run = start_from_labels(toy.particles, settings, toy.truth.states)
     assert run.looks[2].size == 150  # particles 300 to 450 of an endless sequence of 360
     state, entry = run._iterate(run.start(), 2, [])
     assert 100 < entry["particles"] < 150
