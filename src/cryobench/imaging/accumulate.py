@@ -38,7 +38,7 @@ class SliceAccumulator:
         radius: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._layout = GridLayout(box_size, padding, "trilinear")
+        self._layout = GridLayout(box_size, padding)
         self._radius = _check_radius(radius, self._layout)
         self._single = n_volumes is None
         volumes = 1 if n_volumes is None else n_volumes

@@ -217,7 +217,7 @@ def friedel_symmetrise(volume_ft: FourierVolume) -> FourierVolume:
 
 def gridding_correction(box_size: int) -> Float[Tensor, "z y x"]:
     """φ̂ of the trilinear kernel on the voxels of an unpadded box: volumes from inserted slices are divided by it."""
-    return _grid_transform(GridLayout(box_size, 1, "trilinear"), torch.device("cpu"))
+    return _grid_transform(GridLayout(box_size), torch.device("cpu"))
 
 
 def _grid_transform(layout: GridLayout, device: torch.device) -> Tensor:

@@ -38,7 +38,7 @@ class MomentAccumulator:
         radius: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._layout = GridLayout(box_size, 1, "trilinear")
+        self._layout = GridLayout(box_size)
         self._radius = _check_radius(radius, self._layout)
         self._numerators = n_numerators
         channels = 2 * n_numerators + n_weights

@@ -245,5 +245,5 @@ def class_bytes(box_size: int, *, online: bool) -> float:
 
     With mini-batches (``online``) the previous sums are kept as well.
     """
-    grid = float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    grid = GridLayout(box_size).n_entries
     return 2 * 4 * box_size**3 + (8 + 12 * (2 if online else 1)) * grid

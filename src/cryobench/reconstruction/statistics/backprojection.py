@@ -176,7 +176,7 @@ def backproject(passes: Passes, weights: Float[np.ndarray, "n k"]) -> Float[np.n
 
 def volume_bytes(box_size: int) -> float:
     """Bytes that one volume takes in ``backproject``: sums, their totals, and the volume."""
-    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 8 * box_size**3
+    return 2 * 12 * GridLayout(box_size).n_entries + 8 * box_size**3
 
 
 def scale_batch(batch: Posed, scales: Float[np.ndarray, "n"]) -> Posed:

@@ -141,7 +141,7 @@ class KernelRegression:
 
     def _estimate_group(self, targets: np.ndarray) -> Iterator[KernelVolume]:
         """Volumes from one pass over the particles."""
-        layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
+        layout = GridLayout(self._passes.disc.box_size)
         group = [self._divide(target) for target in targets]
         sums = _sum_bandwidths(self._passes, group, self._halves, self._noise)
         for bins, (numerator, weight) in zip(group, sums, strict=True):
@@ -154,7 +154,7 @@ class KernelRegression:
 
 def sum_bytes(box_size: int) -> float:
     """Bytes of numerator and weight of both half-sets at one bandwidth, or in one bin."""
-    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    return 2 * 12 * GridLayout(box_size).n_entries
 
 
 def insert_weighted(
@@ -196,7 +196,7 @@ def insert_bins(
 ) -> tuple[Sums, Rows]:
     """Half-slice sums (volumes, z, y, x) on the stored grid of particles assigned to volumes (n, m), −1 for none."""
     disc, device = spectra.disc, spectra.device
-    layout = GridLayout(disc.box_size, 1, "trilinear")
+    layout = GridLayout(disc.box_size)
     numerator = torch.zeros(n_volumes, *layout.shape, dtype=torch.complex64, device=device)
     weight = torch.zeros(n_volumes, *layout.shape, device=device)
     body = choose_body(numerator.device)
@@ -237,7 +237,7 @@ def _sum_bandwidths(
     members = np.stack([bins.members for bins in group], axis=1)
     tables = np.stack([bins.weights for bins in group])
     n_targets, n_bandwidths, n_bins = tables.shape
-    layout = GridLayout(passes.disc.box_size, 1, "trilinear")
+    layout = GridLayout(passes.disc.box_size)
     if passes.device == "cpu":
         sums, _ = passes.run(insert_weighted, noise, tables, own=(halves, members))
         for target in range(n_targets):
