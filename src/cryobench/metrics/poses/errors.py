@@ -29,7 +29,7 @@ import pandas as pd
 from jaxtyping import Float, Int, Num
 
 from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Score, Scores
+from cryobench.data import Dataset, Reconstruction, Score, Scores, most_probable
 from cryobench.metrics.metric import Metric, ScoreKind, described, shown
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
@@ -267,8 +267,7 @@ def _classes_with_frames(
     """
     if not has_own_frames(reconstruction) or reconstruction.posteriors is None:
         return None
-    posteriors = reconstruction.posteriors[particles]
-    classes = np.where(np.isnan(posteriors).any(1), -1, np.nan_to_num(posteriors).argmax(1))
+    classes = most_probable(reconstruction.posteriors[particles])
     return classes if np.bincount(classes + 1)[1:].max(initial=0) >= SMALLEST_STATE else None
 
 
