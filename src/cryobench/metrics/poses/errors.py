@@ -28,9 +28,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int, Num
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, Score, Scores, most_probable
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
 from cryobench.metrics.volumes.frames import has_own_frames
@@ -231,7 +231,7 @@ class Poses(Metric):
         classes = _classes_with_frames(reconstruction, particles)
         edges = np.arange(0, 180 + BIN_DEG, BIN_DEG)
         sizes = np.bincount(states[states >= 0])
-        with shown(progress).task("pose errors", 2) as task:
+        with (progress or Silent()).task("pose errors", 2) as task:
             whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=classes)
             _add_scores(scores, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]

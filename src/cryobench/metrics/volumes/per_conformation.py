@@ -23,10 +23,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
-from cryobench.metrics.metric import Metric, check_particles, described, shown
+from cryobench.metrics.metric import Metric, check_particles, described
 from cryobench.metrics.volumes.frames import FramedReconstruction
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
 from cryobench.metrics.volumes.per_image import PerImageFsc, summarise_curves
@@ -155,7 +155,7 @@ def conformation_fsc(
     box_size = truth.volumes.box_size
     masks = name_masks(dataset.particles.mask, box_size)
     curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
-    with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
+    with (progress or Silent()).task("per-conformation FSC", len(chosen.states)) as task:
         for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):
             for whose, values in (("true", true_volume), ("reconstructed", volume)):
                 if not np.isfinite(values).all():
