@@ -109,21 +109,16 @@ class SliceAccumulator:
 
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
         """Numerator (complex64) and weight (float32) summed over full slices; stacks if there are several volumes."""
-        return self._complete(self._numerator), self._complete(self._weight)
+        if self._single:
+            return self.totals_of(0)
+        return self._complete(self._numerator.movedim(0, -1)), self._complete(self._weight.movedim(0, -1))
 
     def totals_of(self, index: int) -> tuple[FourierVolume, FourierVolume]:
         """Numerator and weight of one of K volumes, so that not all need be completed at once."""
-        layout = self._layout
-        numerator, weight = (
-            friedel_symmetrise(FourierVolume(sums[index], layout.box_size, layout.padding, layout.kernel))
-            for sums in (self._numerator, self._weight)
-        )
-        return numerator, weight
+        return self._complete(self._numerator[index]), self._complete(self._weight[index])
 
     def _complete(self, sums: Tensor) -> FourierVolume:
-        values = sums[0] if self._single else sums.movedim(0, -1)
-        layout = self._layout
-        return friedel_symmetrise(FourierVolume(values, layout.box_size, layout.padding, layout.kernel))
+        return friedel_symmetrise(FourierVolume(sums, self._layout.box_size, self._layout.padding))
 
 
 def _list_entries(factors: Tensor | None, n: int, volumes: int, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
