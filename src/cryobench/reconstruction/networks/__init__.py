@@ -4,7 +4,6 @@ from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwo
 from cryobench.reconstruction.networks.coordinate_network import NetworkShape as NetworkShape
 from cryobench.reconstruction.networks.coordinate_network import make_slice_encoder as make_slice_encoder
 from cryobench.reconstruction.networks.encoding import SliceEncoder as SliceEncoder
-from cryobench.reconstruction.networks.encoding import centred_points as centred_points
 from cryobench.reconstruction.networks.encoding import encode_points as encode_points
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder as ImageEncoder
 from cryobench.reconstruction.networks.optimisers.adam import adam_tensors as adam_tensors
