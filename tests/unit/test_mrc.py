@@ -1,9 +1,11 @@
 """MRC files: every real mode and byte order, any order of images, damage named, nothing half-written."""
 
 import hashlib
+import mmap
 import os
 import pickle
 import shutil
+import sys
 import warnings
 from pathlib import Path
 
@@ -149,6 +151,7 @@ def test_as_many_files_are_open_as_the_process_may_have(tmp_path: Path, monkeypa
         assert len(os.listdir("/proc/self/fd")) <= before + 3  # noqa: PTH208
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows states no limit")
 def test_the_number_of_open_files_follows_the_limit_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     import resource
 
@@ -159,6 +162,7 @@ def test_the_number_of_open_files_follows_the_limit_of_the_process(monkeypatch: 
     assert mapped_stacks._most_mapped() > 1024
 
 
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="pages cannot be handed back")
 def test_pages_of_all_stacks_are_handed_back_and_read_again(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import resource
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,6 +19,8 @@ _RESIDENT_BYTES = 1 << 26
 The system maps neighbouring pages too, so the apparent use is several times as much."""
 _PART = 4
 """A source maps at most one in so many of the files that a process may have open."""
+_UNKNOWN_LIMIT = 64
+"""Number of stacks mapped at a time on Windows, which states no such limit."""
 
 
 class MappedStacks:
@@ -75,10 +76,15 @@ class _Map:
         np.copyto(target, self._images[first : first + len(target)], casting="unsafe")
 
     def hand_back(self) -> None:
-        self._map.madvise(mmap.MADV_DONTNEED)
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def _most_mapped() -> int:
     """Number of stacks that one source may map at a time: each takes one of the process's open files."""
+    if sys.platform == "win32":
+        return _UNKNOWN_LIMIT
+    import resource
+
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, (sys.maxsize if allowed == resource.RLIM_INFINITY else allowed) // _PART)
