@@ -22,7 +22,7 @@ from cryobench.fourier import fft_volume, ifft_images
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume, volume_to_fourier
 from cryobench.imaging.layout import GridLayout
-from cryobench.imaging.slices import extract_slices, insert_slices
+from cryobench.imaging.slices import extract_slices
 from machine import describe_machine
 
 
@@ -86,11 +86,7 @@ def our_rows(volume: Tensor, rotations: Tensor) -> dict[str, Callable[[], object
     for padding in (1, 2):
         for kernel in ("trilinear", "wide"):
             grid = volume_to_fourier(volume, kernel=kernel, padding=padding)
-            options = {"box_size": size, "kernel": kernel, "padding": padding}
             rows[f"extract, {kernel}, pad {padding}"] = lambda grid=grid: extract_slices(grid, rotations)
-            rows[f"insert, {kernel}, pad {padding}"] = lambda options=options: insert_slices(
-                slices, rotations, **options
-            )
     for volumes in (8, 16):
         values = torch.randn(*GridLayout(size, 1, "trilinear").shape, volumes, dtype=torch.complex64)
         grid = FourierVolume(values, size)
@@ -143,7 +139,7 @@ def main() -> None:
     print(f"{'':36} {'ms/image':>9} {'ratio':>7} {'first call, s':>14}")
     for name, seconds in best.items():
         own = {"extract": "extract, trilinear, pad 1", "project": "project, trilinear, pad 2"}.get(
-            name.partition(",")[0], "insert, trilinear, pad 1"
+            name.partition(",")[0], "accumulate numerator and weight"
         )
         print(f"{name:36} {seconds * 1e3:9.3f} {seconds / best[own]:7.1f} {first[name]:14.2f}")
     eight = best["extract, 8 volumes interleaved"] / best["extract, 8 volumes one by one"]

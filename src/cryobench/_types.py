@@ -15,7 +15,6 @@ from jaxtyping import Complex64, Float, Int
 Images: TypeAlias = Float[torch.Tensor, "n y x"]
 ImagesFT: TypeAlias = Complex64[torch.Tensor, "n y h"]
 Volume: TypeAlias = Float[torch.Tensor, "z y x"]
-VolumeFT: TypeAlias = Complex64[torch.Tensor, "z y h"]
 Rotations: TypeAlias = Float[torch.Tensor, "n 3 3"]
 Shifts: TypeAlias = Float[torch.Tensor, "n 2"]
 

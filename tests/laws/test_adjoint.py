@@ -5,12 +5,12 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from cryobench.imaging.ctf import Ctf
-from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.imaging.accumulate import SliceAccumulator
+from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.kernels import reference
 from cryobench.imaging.layout import GridLayout, fill, fold
-from cryobench.imaging.operator import ImagingOperator
-from cryobench.imaging.slices import extract_slices, insert_slices
+from cryobench.imaging.moments import MomentAccumulator
+from cryobench.imaging.slices import extract_slices
 
 GRIDS = pytest.mark.parametrize(
     ("box_size", "kernel", "padding"),
@@ -43,29 +43,48 @@ def align(forward_x, noise):
     return forward_x + noise * (forward_x.abs().mean() / noise.abs().mean())
 
 
-@GRIDS
-@pytest.mark.parametrize("volumes", [None, 1, 3, 11])
-def test_insert_is_adjoint_of_extract(box_size, kernel, padding, volumes, rng):
-    layout = GridLayout(box_size, padding, kernel)
-    values = draw_complex(rng, layout.shape if volumes is None else (*layout.shape, volumes))
-    rotations = draw_rotations(rng, 5)
-    slices = extract_slices(FourierVolume(values, box_size, padding, kernel), rotations)
-    y = align(slices, draw_complex(rng, slices.shape))
-    inserted = insert_slices(y, rotations, box_size=box_size, kernel=kernel, padding=padding)
-    assert_adjoint(slices, y, values, inserted.values)
+def halve(slices):
+    """Half-slices with the x = 0 column halved, as the accumulators insert them."""
+    halved = slices.clone()
+    halved[..., 0] *= 0.5
+    return halved
 
 
-@GRIDS
-def test_insert_is_adjoint_of_extract_with_a_volume_per_particle(box_size, kernel, padding, rng):
-    layout = GridLayout(box_size, padding, kernel)
-    values = draw_complex(rng, (*layout.shape, 3))
-    rotations, index = draw_rotations(rng, 6), torch.tensor([2, 0, 0, 1, 2, 0])
-    options = {"radius": box_size / 3, "volume_index": index}
-    slices = extract_slices(FourierVolume(values, box_size, padding, kernel), rotations, **options)
+@pytest.mark.parametrize("box_size", [12, 13])
+@pytest.mark.parametrize("padding", [1, 2])
+def test_accumulation_is_adjoint_of_extraction(box_size, padding, rng):
+    layout = GridLayout(box_size, padding, "trilinear")
+    values, rotations = draw_complex(rng, layout.shape), draw_rotations(rng, 5)
+    slices = extract_slices(FourierVolume(values, box_size, padding), rotations, radius=box_size / 3)
     y = align(slices, draw_complex(rng, slices.shape))
-    grid = {"box_size": box_size, "kernel": kernel, "padding": padding}
-    inserted = insert_slices(y, rotations, n_volumes=3, **grid, **options)
-    assert_adjoint(slices, y, values, inserted.values)
+    sums = SliceAccumulator(box_size, padding=padding, radius=box_size / 3)
+    sums.add(y, torch.ones(y.shape), rotations)
+    assert_adjoint(slices, halve(y), values, sums.sums[0][0])
+
+
+@pytest.mark.parametrize("box_size", [12, 13])
+def test_accumulation_into_classes_is_adjoint_of_extraction(box_size, rng):
+    layout = GridLayout(box_size, 1, "trilinear")
+    values, rotations, index = draw_complex(rng, (*layout.shape, 3)), draw_rotations(rng, 6), [2, 0, 0, 1, 2, 0]
+    slices = extract_slices(FourierVolume(values, box_size), rotations)[torch.arange(6), index]
+    y = align(slices, draw_complex(rng, slices.shape))
+    sums = SliceAccumulator(box_size, n_volumes=3)
+    sums.add(y, torch.ones(y.shape), rotations, class_weights=torch.eye(3)[index])
+    assert_adjoint(slices, halve(y), values, sums.sums[0].movedim(0, -1))
+
+
+@pytest.mark.parametrize("box_size", [12, 13])
+@pytest.mark.parametrize("volumes", [1, 3, 11])
+def test_accumulation_of_moments_is_adjoint_of_extraction(box_size, volumes, rng):
+    layout = GridLayout(box_size, 1, "trilinear")
+    values, rotations = draw_complex(rng, (*layout.shape, volumes)), draw_rotations(rng, 5)
+    factors = torch.from_numpy(rng.standard_normal((5, volumes)).astype(np.float32))
+    slices = (extract_slices(FourierVolume(values, box_size), rotations) * factors[:, :, None, None]).sum(1)
+    y = align(slices, draw_complex(rng, slices.shape))
+    sums = MomentAccumulator(box_size, n_numerators=volumes, n_weights=1)
+    sums.add(y, torch.ones(y.shape), rotations, numerator_factors=factors, weight_factors=torch.ones(5, 1))
+    inserted = torch.view_as_complex(sums.values[..., :-1].reshape(*layout.shape, volumes, 2).contiguous())
+    assert_adjoint(slices, halve(y), values, inserted)
 
 
 @pytest.mark.parametrize("box_size", [9, 10])
@@ -74,9 +93,9 @@ def test_reference_is_adjoint_in_double_precision(box_size, kernel, rng):
     layout = GridLayout(box_size, 2, kernel)
     values = draw_complex(rng, layout.shape).to(torch.complex128)
     rotations = draw_rotations(rng, 3).double()
-    slices = reference.extract(values, rotations, layout, layout.max_radius, None)
+    slices = reference.extract(values, rotations, layout, layout.max_radius)
     y = draw_complex(rng, slices.shape).to(torch.complex128)
-    inserted = reference.insert(y, rotations, layout, layout.max_radius, None, None)
+    inserted = reference.insert(y, rotations, layout, layout.max_radius)
     assert inner(slices, y) == pytest.approx(inner(values, inserted), rel=1e-10)
 
 
@@ -88,37 +107,3 @@ def test_fold_counts_what_fill_copies(box_size, kernel, padding, rng):
     spectrum = torch.fft.rfftn(torch.from_numpy(rng.standard_normal((size,) * 3).astype(np.float32)))
     copies = fold(torch.ones(layout.shape), layout)
     torch.testing.assert_close(fold(fill(spectrum, layout), layout), spectrum * copies, atol=1e-3, rtol=1e-5)
-
-
-@GRIDS
-def test_preparation_has_the_gradient_of_its_adjoint(box_size, kernel, padding, rng):
-    """volume -> slices, through autograd: ⟨A v, y⟩ = ⟨v, ∇⟩."""
-    volume = torch.from_numpy(rng.standard_normal((2, box_size, box_size, box_size)).astype(np.float32))
-    volume.requires_grad_()
-    rotations = draw_rotations(rng, 3)
-    slices = extract_slices(volume_to_fourier(volume, kernel=kernel, padding=padding), rotations)
-    y = align(slices.detach(), draw_complex(rng, slices.shape))
-    slices.backward(y)
-    assert_adjoint(slices.detach(), y, volume.detach(), volume.grad)
-
-
-@pytest.mark.parametrize("box_size", [12, 13])
-@pytest.mark.parametrize("volumes", [None, 2])
-def test_imaging_operator(box_size, volumes, rng):
-    layout = GridLayout(box_size, 1, "trilinear")
-    defocus = rng.uniform(8e3, 2e4, 4)
-    operator = ImagingOperator.from_poses(
-        draw_rotations(rng, 4),
-        torch.from_numpy(rng.uniform(-9, 9, (4, 2)).astype(np.float32)),
-        Ctf.from_columns(4, defocus_u=defocus, defocus_v=defocus - 500),
-        box_size=box_size,
-        pixel_size=3.0,
-    )
-    values = draw_complex(rng, layout.shape if volumes is None else (*layout.shape, volumes))
-    volume_ft = FourierVolume(values, box_size)
-    images = operator.forward(volume_ft)
-    y = align(images, draw_complex(rng, images.shape))
-    assert_adjoint(images, y, values, operator.adjoint(y, volume_ft).values)
-    normal = operator.normal(volume_ft).values
-    assert inner(values, normal) == pytest.approx(float(images.abs().double().pow(2).sum()), rel=1e-5)
-    torch.testing.assert_close(operator[1:3].forward(volume_ft), images[1:3])

@@ -7,8 +7,8 @@ from scipy.spatial.transform import Rotation
 
 from cryobench.fourier import fft_images, ifft_images
 from cryobench.imaging.ctf import Ctf
+from cryobench.imaging.ctf_and_shift import apply_transfer
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.imaging.operator import ImagingOperator
 from cryobench.imaging.shift import shift_images
 from cryobench.imaging.slices import extract_slices
 
@@ -76,8 +76,7 @@ def test_stored_shift_centres_the_particle(box_size, rng):
     grid = volume_to_fourier(volume, kernel="wide", padding=2)
 
     def image(stored):
-        operator = ImagingOperator.from_poses(rotations, stored, ctf, box_size=box_size, pixel_size=3.0)
-        return operator.forward(grid)
+        return apply_transfer(extract_slices(grid, rotations), ctf, -stored, pixel_size=3.0)
 
     centred = shift_images(image(shifts), shifts, box_size, pixel_size=3.0)
     # At an even size the Nyquist line keeps only a shift's real part; slices end below it.

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
+from classified import classify
 from composition import count_effective_states, find_composition, largest_overlap
 from cryobench.data import Dataset
-from cryobench.methods.classification_3d import Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3DSettings
 from cryobench.recipes.simulate import simulate
 from cryobench.reconstruction.engine import RunContext
 

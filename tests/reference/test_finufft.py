@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from cryobench.imaging.accumulate import accumulate_slices
+from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import fourier_to_volume, volume_to_fourier
 from cryobench.imaging.slices import extract_slices
 
@@ -63,13 +63,9 @@ def test_volume_comes_back_from_exact_slices(box_size, padding, bound, rng):
     rotations = Rotation.random(1500, random_state=rng).as_matrix()
     exact, _ = exact_slices(volume, rotations)
     slices = torch.as_tensor(exact, dtype=torch.complex64)
-    numerator, weight = accumulate_slices(
-        slices,
-        torch.ones(slices.shape),
-        torch.as_tensor(rotations, dtype=torch.float32),
-        box_size=box_size,
-        padding=padding,
-    )
+    sums = SliceAccumulator(box_size, padding=padding)
+    sums.add(slices, torch.ones(slices.shape), torch.as_tensor(rotations, dtype=torch.float32))
+    numerator, weight = sums.totals()
     back = fourier_to_volume(numerator.with_values(numerator.values / (weight.values + 1e-3)))
     spectrum = torch.fft.rfftn(torch.fft.ifftshift(back))
     truth = torch.fft.rfftn(torch.fft.ifftshift(torch.as_tensor(volume, dtype=torch.float32)))

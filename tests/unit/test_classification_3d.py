@@ -8,15 +8,16 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from classified import classify, start_from_labels
 from cryobench._errors import FormatError
 from cryobench.compute import Compute
 from cryobench.compute.memory import MemoryShortage
 from cryobench.data import ArrayImages, ClassVolumes, Convergence, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3D, Classification3DSettings
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
-from cryobench.methods.classification_3d.iterations import _AT_ONCE, Classification, class_bytes
+from cryobench.methods.classification_3d.iterations import _AT_ONCE, class_bytes
 from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
@@ -200,7 +201,7 @@ def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
     """A quarter of the particles: sums, populations and objective are as large as those of all of them."""
     settings = _change(batch_per_class=30, online_epochs=1, full_passes=1, posterior_threshold=0.0)
     steps, whole = (
-        Classification(toy.particles, each, RunContext(), toy.truth.states)
+        start_from_labels(toy.particles, each, toy.truth.states)
         for each in (settings, _change(posterior_threshold=0.0))
     )
     assert (steps.looks[0].size, whole.looks[0].size) == (90, 360)
@@ -218,7 +219,7 @@ def test_sums_of_a_mini_batch_stand_for_all_particles(toy):
 def test_a_mini_batch_that_spans_two_rounds_stands_for_all_particles(toy):
     """It holds fewer particles than others, since the two rounds have some in common."""
     settings = _change(batch_per_class=50, online_epochs=2, full_passes=1, posterior_threshold=0.0)
-    run = Classification(toy.particles, settings, RunContext(), toy.truth.states)
+    run = start_from_labels(toy.particles, settings, toy.truth.states)
     assert run.looks[2].size == 150  # particles 300 to 450 of an endless sequence of 360
     state, entry = run._iterate(run.start(), 2, [])
     assert 100 < entry["particles"] < 150
@@ -273,8 +274,6 @@ def test_bad_calls_are_named(toy):
         classify(toy.particles, _change(likelihood_resolution=3.0))
     with pytest.raises(ValueError, match="mask_diameter of 500"):
         classify(toy.particles, _change(mask_diameter=500.0))
-    with pytest.raises(ValueError, match="initial labels"):
-        classify(toy.particles, QUICK, initial_labels=toy.truth.states + 1)
     blank = _noise_particles(np.random.default_rng(0), 16, 8)
     blank = Particles(ArrayImages(np.zeros((8, 16, 16), np.float32)), 4.0, blank.ctf, blank.rotations, blank.shifts)
     with pytest.raises(ValueError, match="no power"):

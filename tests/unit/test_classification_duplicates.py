@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from classified import classify
 from composition import count_effective_states, find_composition, largest_overlap
-from cryobench.methods.classification_3d import Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3DSettings
 from cryobench.recipes.simulate import simulate
 
 

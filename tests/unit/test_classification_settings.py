@@ -7,10 +7,11 @@ import pytest
 import torch
 from sklearn.metrics import adjusted_rand_score
 
+from classified import classify
 from cryobench.compute import Compute
 from cryobench.data import ArrayImages, ClassVolumes, HalfSetFsc, Particles
 from cryobench.imaging.accumulate import SliceAccumulator
-from cryobench.methods.classification_3d import Classification3D, Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3D, Classification3DSettings
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
 from cryobench.methods.classification_3d.iterations import Classification
 from cryobench.methods.classification_3d.settings import plan_iterations

@@ -14,8 +14,9 @@ from cryobench._errors import FormatError
 from cryobench.data import ArrayImages, Particles
 from cryobench.fourier import ifft_images
 from cryobench.imaging.ctf import Ctf
+from cryobench.imaging.ctf_and_shift import apply_transfer
 from cryobench.imaging.grid import volume_to_fourier
-from cryobench.imaging.operator import ImagingOperator
+from cryobench.imaging.slices import extract_slices
 from cryobench.io.formats.mrc import MrcStacks, begin_stack
 from cryobench.io.programs.cryosparc import read_cs, read_cs_ctf, write_cs, write_csg
 from cryobench.rotations import euler_from_rotations
@@ -279,10 +280,9 @@ def test_stored_shift_centres_and_stored_pose_explains_an_image(
     rotations, turn = Rotation.random(N, rng=rng).as_matrix(), rng.uniform(0, 2 * np.pi, N)
     shifts = 3.3 * pixel_size * np.stack([np.cos(turn), np.sin(turn)], axis=1)
     ctf = Ctf.from_columns(N, defocus_u=0.0, defocus_v=0.0, cs_mm=0.0, amplitude_contrast=1.0)  # −1 everywhere
-    operator = ImagingOperator.from_poses(
-        torch.from_numpy(rotations).float(), torch.from_numpy(shifts), ctf, box_size=size, pixel_size=pixel_size
-    )
-    images = ifft_images(operator.forward(volume_to_fourier(torch.from_numpy(volume).float())), size).numpy()
+    slices = extract_slices(volume_to_fourier(torch.from_numpy(volume).float()), torch.from_numpy(rotations).float())
+    spectra = apply_transfer(slices, ctf, torch.from_numpy(-shifts).float(), pixel_size=pixel_size)
+    images = ifft_images(spectra, size).numpy()
     stack = write_stack(tmp_path / "p.mrcs", images, pixel_size)
     particles = Particles(MrcStacks(stack), pixel_size, ctf, rotations, shifts, sign=1)
     write_cs(tmp_path / "p.cs", particles)

@@ -23,13 +23,11 @@ def draw(rng, box_size, n, numerators, weights):
     )
 
 
-@pytest.mark.parametrize(
-    ("box_size", "kernel", "padding"), [(12, "trilinear", 1), (13, "trilinear", 2), (11, "wide", 1)]
-)
+@pytest.mark.parametrize(("box_size", "padding"), [(12, 1), (13, 2)])
 @pytest.mark.parametrize(("numerators", "weights"), [(1, 1), (3, 6), (9, 30)])
-def test_compiled_body_agrees_with_reference(box_size, kernel, padding, numerators, weights, rng):
+def test_compiled_body_agrees_with_reference(box_size, padding, numerators, weights, rng):
     numerator, weight, rotations, first, second = draw(rng, box_size, 4, numerators, weights)
-    layout = GridLayout(box_size, padding, kernel)
+    layout = GridLayout(box_size, padding, "trilinear")
     grids = []
     for body in (cpu, reference):
         grid = torch.zeros(*layout.shape, 2 * numerators + weights)
@@ -43,7 +41,7 @@ def test_compiled_body_agrees_with_reference(box_size, kernel, padding, numerato
 def test_totals_are_those_of_volumes_one_by_one(box_size, rng):
     numerator, weight, rotations, first, second = draw(rng, box_size, 5, 2, 3)
     sums = MomentAccumulator(box_size, n_numerators=2, n_weights=3, radius=4)
-    single = SliceAccumulator(box_size, n_volumes=2, n_weights=3, radius=4)
+    numerators, weights = (SliceAccumulator(box_size, n_volumes=k, radius=4) for k in (2, 3))
     for part in (slice(0, 2), slice(2, 5)):
         sums.add(
             numerator[part],
@@ -52,8 +50,9 @@ def test_totals_are_those_of_volumes_one_by_one(box_size, rng):
             numerator_factors=first[part],
             weight_factors=second[part],
         )
-    single.add(numerator, weight, rotations, class_weights=first, weight_factors=second, threshold=0.0)
-    for one, other in zip(sums.totals(), single.totals(), strict=True):
+    numerators.add(numerator, weight, rotations, class_weights=first, threshold=0.0)
+    weights.add(numerator, weight, rotations, class_weights=second, threshold=0.0)
+    for one, other in zip(sums.totals(), (numerators.totals()[0], weights.totals()[1]), strict=True):
         assert one.values.shape == other.values.shape
         torch.testing.assert_close(one.values, other.values, atol=2e-5, rtol=1e-4)
 

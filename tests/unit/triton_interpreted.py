@@ -18,16 +18,13 @@ def compare(box_size: int, kernel: str, padding: int) -> dict[str, float]:
     rotations = torch.linalg.qr(torch.randn(3, 3, 3))[0]
     rotations = rotations * torch.linalg.det(rotations)[:, None, None]
     errors = {}
-    for volumes, index in ((None, None), (9, None), (3, torch.tensor([2, 0, 1]))):
+    for volumes in (None, 9):
         shape = layout.shape if volumes is None else (*layout.shape, volumes)
         values = torch.randn(shape, dtype=torch.complex64)
-        arguments = (rotations, layout, 2.5, index)
+        arguments = (rotations, layout, 2.5)
         slices = cuda.extract(values, *arguments)
         name = f"{box_size} {kernel} {padding} {volumes}"
         errors[name + " extract"] = relative(slices, reference.extract(values, *arguments))
-        data = torch.randn_like(slices)
-        inserted = cuda.insert(data, *arguments, volumes)
-        errors[name + " insert"] = relative(inserted, reference.insert(data, *arguments, volumes))
     data, weight = (
         torch.randn(3, box_size, box_size // 2 + 1, dtype=torch.complex64),
         torch.rand(3, box_size, box_size // 2 + 1),
@@ -49,16 +46,12 @@ def compare(box_size: int, kernel: str, padding: int) -> dict[str, float]:
 
 
 def compare_wide_once() -> dict[str, float]:
-    """The four-tap kernel is slow to interpret: one extraction and one insertion."""
+    """The four-tap kernel is slow to interpret: one extraction."""
     layout = GridLayout(6, 1, "wide")
     values = torch.randn(*layout.shape, 2, dtype=torch.complex64)
     rotations = torch.eye(3)[None, [1, 2, 0]]
-    slices = cuda.extract(values, rotations, layout, 1.5, None)
-    inserted = cuda.insert(slices, rotations, layout, 1.5, None, 2)
-    return {
-        "wide extract": relative(slices, reference.extract(values, rotations, layout, 1.5, None)),
-        "wide insert": relative(inserted, reference.insert(slices, rotations, layout, 1.5, None, 2)),
-    }
+    slices = cuda.extract(values, rotations, layout, 1.5)
+    return {"wide extract": relative(slices, reference.extract(values, rotations, layout, 1.5))}
 
 
 if __name__ == "__main__":

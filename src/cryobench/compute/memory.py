@@ -36,8 +36,13 @@ def parse_memory(amount: str | float) -> int:
 
 
 def format_bytes(amount: float) -> str:
-    """ "350 MB" or "8.2 GB"."""
-    return f"{amount / 1e6:.3g} MB" if amount < 1e9 else f"{amount / 1e9:.3g} GB"
+    """Number of bytes as text, in a suitable unit: "350 MB", "8.24 GB"."""
+    value, unit = float(amount), "bytes"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.3g} {unit}"
 
 
 def usable_memory() -> int:

@@ -24,6 +24,7 @@ from cryobench.data.particles import CHUNK as CHUNK
 from cryobench.data.particles import Particles as Particles
 from cryobench.data.reconstruction import Decoder as Decoder
 from cryobench.data.reconstruction import Reconstruction as Reconstruction
+from cryobench.data.reconstruction import most_probable as most_probable
 from cryobench.data.record import DatasetIdentity as DatasetIdentity
 from cryobench.data.record import Machine as Machine
 from cryobench.data.record import Priors as Priors

@@ -11,7 +11,7 @@ import torch
 
 from cryobench._display import Displayed
 from cryobench.data._checks import check_poses, check_range, freeze
-from cryobench.data.sources import CroppedImages, ImageSource, SelectedImages, find_origin, find_storage_order
+from cryobench.data.sources import CroppedImages, ImageSource, SelectedImages, find_origin
 from cryobench.fourier import fourier_crop
 from cryobench.imaging.ctf import Ctf
 
@@ -119,10 +119,6 @@ class Particles(Displayed):
     def without_poses(self) -> Particles:
         """The same particles without poses and without the mask, which is in the frame of the poses."""
         return replace(self, rotations=None, shifts=None, mask=None)
-
-    def storage_order(self) -> np.ndarray:
-        """(n,) particles in the order in which their images are stored, for sequential reading."""
-        return find_storage_order(self.images)
 
     def chunks(self, size: int = CHUNK) -> Iterator[np.ndarray]:
         """Consecutive index arrays that cover all particles, ``size`` at a time."""

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from cryobench._display import Displayed
+from cryobench._types import Indices
 from cryobench.data._checks import check_poses, freeze
 from cryobench.data.findings import Finding
 from cryobench.data.record import RunRecord
@@ -124,3 +126,8 @@ class Reconstruction(Displayed):
     def find(self, kind: type[Kind]) -> Kind | None:
         """The first finding of a kind, or None."""
         return next((each for each in self.findings if isinstance(each, kind)), None)
+
+
+def most_probable(posteriors: Float[np.ndarray, "n k"]) -> Indices:
+    """Most probable class (n,) of each particle; −1 for those left out, whose probabilities are NaN."""
+    return np.where(np.isnan(posteriors).any(axis=1), -1, np.nan_to_num(posteriors).argmax(axis=1))

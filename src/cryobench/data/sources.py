@@ -211,14 +211,3 @@ class SelectedVolumes:
 
     def read(self, index: int) -> np.ndarray:
         return self.volumes.read(int(self.index[index]))
-
-
-def find_storage_order(images: ImageSource) -> np.ndarray:
-    """(n,) images in storage order, if the source knows it, else 0 … n − 1."""
-    if isinstance(images, CroppedImages | LevelledImages):
-        return find_storage_order(images.images)
-    if isinstance(images, SelectedImages):
-        rank = np.argsort(find_storage_order(images.images), kind="stable")
-        return np.argsort(rank[images.indices], kind="stable")
-    order = getattr(images, "storage_order", None)
-    return np.arange(len(images)) if order is None else np.asarray(order)

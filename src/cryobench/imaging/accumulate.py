@@ -10,7 +10,6 @@ from jaxtyping import Complex64, Float
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
-from cryobench.imaging.interpolation import Kernel
 from cryobench.imaging.layout import GridLayout
 from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
 
@@ -20,12 +19,10 @@ class SliceAccumulator:
 
     Parameters
     ----------
-    box_size, kernel, padding
-        Grid to insert into. The trilinear kernel keeps weights non-negative.
+    box_size, padding
+        Grid to insert into, with the trilinear kernel, which keeps weights non-negative.
     n_volumes
         Classes, or None for a single volume without an axis of volumes.
-    n_weights
-        Weight channels if they are not one per volume, for example K (K + 1) / 2 second moments.
     radius
         Entries with |k| > radius are left out. Default and maximum: (box_size − 1) // 2.
     device
@@ -36,21 +33,18 @@ class SliceAccumulator:
         self,
         box_size: int,
         *,
-        kernel: Kernel = "trilinear",
         padding: int = 1,
         n_volumes: int | None = None,
-        n_weights: int | None = None,
         radius: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._layout = GridLayout(box_size, padding, kernel)
+        self._layout = GridLayout(box_size, padding)
         self._radius = _check_radius(radius, self._layout)
-        self._single = n_volumes is None and n_weights is None
+        self._single = n_volumes is None
         volumes = 1 if n_volumes is None else n_volumes
-        weights = volumes if n_weights is None else n_weights
         # Volumes consecutive, not interleaved: most particles belong to one class only.
         self._numerator = torch.zeros(volumes, *self._layout.shape, dtype=torch.complex64, device=device)
-        self._weight = torch.zeros(weights, *self._layout.shape, device=device)
+        self._weight = torch.zeros(volumes, *self._layout.shape, device=device)
 
     def add(
         self,
@@ -59,7 +53,6 @@ class SliceAccumulator:
         rotations: Float[Tensor, "n 3 3"],
         *,
         class_weights: Float[Tensor, "n k"] | None = None,
-        weight_factors: Float[Tensor, "n c"] | None = None,
         threshold: float = 1e-3,
     ) -> None:
         """Add a batch: γ_ik a_i to numerator k and γ_ik b_i to weight k. Not differentiable.
@@ -74,11 +67,8 @@ class SliceAccumulator:
             Particle from reference.
         class_weights
             γ, needed if there are several volumes. The taps of a pixel are computed once per particle and class.
-        weight_factors
-            Factors of b, one per weight channel, where they are not γ; needed if channels and volumes differ in
-            number.
         threshold
-            Factors below it in magnitude are skipped.
+            Class weights below it in magnitude are skipped.
 
         Raises
         ------
@@ -90,17 +80,15 @@ class SliceAccumulator:
         for name, values in (("numerator", numerator), ("weight", weight)):
             if tuple(values.shape) != expected:
                 raise ValueError(f"{name} must have shape {expected}, got {tuple(values.shape)}.")
-        first = _list_entries("class_weights", class_weights, len(rotations), len(self._numerator), threshold)
-        body = choose_body(self._numerator.device)
-        rest = (rotations.detach().float(), self._layout, self._radius)
-        numerator, weight = numerator.detach(), weight.detach().float()
-        first = tuple(entry.to(numerator.device) for entry in first)
-        if weight_factors is None and len(self._weight) == len(self._numerator):
-            body.accumulate((numerator, weight), (self._numerator, self._weight), first, *rest)
-            return
-        second = _list_entries("weight_factors", weight_factors, len(rotations), len(self._weight), threshold)
-        body.accumulate((numerator, None), (self._numerator, None), first, *rest)
-        body.accumulate((None, weight), (None, self._weight), second, *rest)
+        entries = _list_entries(class_weights, len(rotations), len(self._numerator), threshold)
+        choose_body(self._numerator.device).accumulate(
+            (numerator.detach(), weight.detach().float()),
+            (self._numerator, self._weight),
+            tuple(entry.to(numerator.device) for entry in entries),
+            rotations.detach().float(),
+            self._layout,
+            self._radius,
+        )
 
     def merge(self, other: "SliceAccumulator") -> None:
         """Add the sums of another accumulator of the same grid and numbers of volumes."""
@@ -116,63 +104,31 @@ class SliceAccumulator:
 
     @property
     def sums(self) -> tuple[Tensor, Tensor]:
-        """Numerators (k, z, y, x) and weights (c, z, y, x) as stored: to keep, or to change in place."""
+        """Numerators and weights (k, z, y, x) as stored: to keep, or to change in place."""
         return self._numerator, self._weight
 
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
         """Numerator (complex64) and weight (float32) summed over full slices; stacks if there are several volumes."""
-        return self._complete(self._numerator), self._complete(self._weight)
+        if self._single:
+            return self.totals_of(0)
+        return self._complete(self._numerator.movedim(0, -1)), self._complete(self._weight.movedim(0, -1))
 
     def totals_of(self, index: int) -> tuple[FourierVolume, FourierVolume]:
         """Numerator and weight of one of K volumes, so that not all need be completed at once."""
-        layout = self._layout
-        numerator, weight = (
-            friedel_symmetrise(FourierVolume(sums[index], layout.box_size, layout.padding, layout.kernel))
-            for sums in (self._numerator, self._weight)
-        )
-        return numerator, weight
+        return self._complete(self._numerator[index]), self._complete(self._weight[index])
 
     def _complete(self, sums: Tensor) -> FourierVolume:
-        values = sums[0] if self._single else sums.movedim(0, -1)
-        layout = self._layout
-        return friedel_symmetrise(FourierVolume(values, layout.box_size, layout.padding, layout.kernel))
+        return friedel_symmetrise(FourierVolume(sums, self._layout.box_size, self._layout.padding))
 
 
-def accumulate_slices(
-    numerator: Complex64[Tensor, "n y h"],
-    weight: Float[Tensor, "n y h"],
-    rotations: Float[Tensor, "n 3 3"],
-    *,
-    box_size: int,
-    kernel: Kernel = "trilinear",
-    padding: int = 1,
-    radius: float | None = None,
-    class_weights: Float[Tensor, "n k"] | None = None,
-    threshold: float = 1e-3,
-) -> tuple[FourierVolume, FourierVolume]:
-    """Numerator and weight of one batch, as from ``SliceAccumulator.add`` and ``totals``."""
-    accumulator = SliceAccumulator(
-        box_size,
-        kernel=kernel,
-        padding=padding,
-        n_volumes=None if class_weights is None else class_weights.shape[1],
-        radius=radius,
-        device=numerator.device,
-    )
-    accumulator.add(numerator, weight, rotations, class_weights=class_weights, threshold=threshold)
-    return accumulator.totals()
-
-
-def _list_entries(
-    name: str, factors: Tensor | None, n: int, volumes: int, threshold: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _list_entries(factors: Tensor | None, n: int, volumes: int, threshold: float) -> tuple[Tensor, Tensor, Tensor]:
     """Particle, volume and factor of every term, volume by volume, particles in order."""
     if factors is None:
         if volumes != 1:
-            raise ValueError(f"{name} of shape ({n}, {volumes}) are needed to weight {volumes} volumes.")
+            raise ValueError(f"class_weights of shape ({n}, {volumes}) are needed to weight {volumes} volumes.")
         return torch.arange(n), torch.zeros(n, dtype=torch.int64), torch.ones(n)
     if tuple(factors.shape) != (n, volumes):
-        raise ValueError(f"{name} must have shape ({n}, {volumes}), got {tuple(factors.shape)}.")
+        raise ValueError(f"class_weights must have shape ({n}, {volumes}), got {tuple(factors.shape)}.")
     transposed = factors.detach().float().T
     chosen, which = torch.nonzero(transposed.abs() >= threshold, as_tuple=True)
     return which.contiguous(), chosen.contiguous(), transposed[chosen, which].contiguous()

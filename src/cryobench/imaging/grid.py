@@ -99,19 +99,19 @@ class FourierVolume:
         counts[(along_x < 0) | (along_x > size // 2)] = 0.0
         return once[:, None, None] * once[:, None] * counts
 
-    def shell_sums(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
+    def shell_sums(self, values: Tensor) -> Float[Tensor, "s *k"]:
         """Sums over the full spectrum, shell by shell, of real values on this grid, in float64.
 
         Parameters
         ----------
         values
-            (z, y, x) or (z, y, x, k); None for the volume's own, which then are real.
+            (z, y, x) or (z, y, x, k).
 
         Returns
         -------
         (n // 2 + 1,) or (n // 2 + 1, k); entries in shells beyond n // 2 are left out.
         """
-        return next(self.sum_shells([self.values if values is None else values]))
+        return next(self.sum_shells([values]))
 
     def sum_shells(self, arrays: Iterable[Tensor]) -> Iterator[Tensor]:
         """``shell_sums`` of several arrays on this grid in turn, with one look-up of their shells."""
@@ -123,10 +123,10 @@ class FourierVolume:
             totals = torch.zeros(last + 2, *values.shape[3:], dtype=torch.float64, device=values.device)
             yield totals.index_add_(0, shells, counted.flatten(0, 2))[:-1]
 
-    def shell_means(self, values: Tensor | None = None) -> Float[Tensor, "s *k"]:
-        """As ``shell_sums``, over the number of entries in each shell of the full spectrum."""
+    def shell_means(self) -> Float[Tensor, "s *k"]:
+        """Means of the volume's own values, which are real, over each shell of the full spectrum."""
         ones = torch.ones(self.layout.shape, device=self.values.device)
-        sums, counts = self.sum_shells([self.values if values is None else values, ones])
+        sums, counts = self.sum_shells([self.values, ones])
         return sums / counts.clamp(min=1).reshape(-1, *[1] * (sums.ndim - 1))
 
     def spread_shells(self, per_shell: Float[Tensor, "s *k"]) -> Float[Tensor, "z y x *k"]:
@@ -137,7 +137,7 @@ class FourierVolume:
 def volume_to_fourier(
     volumes: Float[Tensor, "*k z y x"], *, kernel: Kernel = "trilinear", padding: int = 1
 ) -> FourierVolume:
-    """Prepare one volume (z, y, x), or K of them (k, z, y, x), for ``extract_slices``. Differentiable.
+    """Prepare one volume (z, y, x), or K of them (k, z, y, x), for ``extract_slices``.
 
     Parameters
     ----------
@@ -171,8 +171,6 @@ def volume_to_fourier(
 
     if volumes.ndim == 3:
         values = transform(volumes)
-    elif volumes.requires_grad:
-        values = torch.stack([transform(volume) for volume in volumes], dim=-1)
     else:  # one by one in place: a stack of all would take the memory twice
         values = torch.empty(*layout.shape, len(volumes), dtype=torch.complex64, device=volumes.device)
         for index, volume in enumerate(volumes):
@@ -181,7 +179,7 @@ def volume_to_fourier(
 
 
 def fourier_to_volume(volume_ft: FourierVolume) -> Float[Tensor, "*k z y x"]:
-    """Volume (z, y, x), or (k, z, y, x) for K, from a normalised sum of slices F / (W + 1/τ²). Differentiable.
+    """Volume (z, y, x), or (k, z, y, x) for K, from a normalised sum of slices F / (W + 1/τ²).
 
     Transforms back, crops the padding and divides by the kernel's transform (gridding correction). Entries of
     the spectrum beyond the largest slice radius are zero. Only the Hermitian part of the x = 0 plane counts.
@@ -205,7 +203,7 @@ def friedel_symmetrise(volume_ft: FourierVolume) -> FourierVolume:
 
     Every point of the full slice is a point of the half-slice or the Friedel mate of one, so F(g) = H(g) +
     conj H(−g), including copies in the border and across the period. For that the half-slices' x = 0 column,
-    which holds both mates, must have been inserted with weight ½: ``friedel_weights``. Linear, so applying it once
+    which holds both mates, must have been inserted with weight ½. Linear, so applying it once
     after the last batch is enough; not idempotent. ``SliceAccumulator`` does both steps.
     """
     layout, values = volume_ft.layout, volume_ft.values
@@ -217,16 +215,9 @@ def friedel_symmetrise(volume_ft: FourierVolume) -> FourierVolume:
     return volume_ft.with_values(symmetric)
 
 
-def friedel_weights(box_size: int, *, device: torch.device | str = "cpu") -> Float[Tensor, "h"]:
-    """Weight of each column of a half-slice before insertion: ½ for x = 0, else 1. See friedel_symmetrise."""
-    weights = torch.ones(box_size // 2 + 1, device=device)
-    weights[0] = 0.5
-    return weights
-
-
-def gridding_correction(box_size: int, *, kernel: Kernel = "trilinear", padding: int = 1) -> Float[Tensor, "z y x"]:
-    """φ̂ on the voxels of the box, by which volumes from inserted slices are divided, see the module."""
-    return _grid_transform(GridLayout(box_size, padding, kernel), torch.device("cpu"))
+def gridding_correction(box_size: int) -> Float[Tensor, "z y x"]:
+    """φ̂ of the trilinear kernel on the voxels of an unpadded box: volumes from inserted slices are divided by it."""
+    return _grid_transform(GridLayout(box_size), torch.device("cpu"))
 
 
 def _grid_transform(layout: GridLayout, device: torch.device) -> Tensor:

@@ -12,6 +12,7 @@ native-order half-spectrum, ``fold`` sums all copies, the adjoint for sums of in
 and ``read`` takes each frequency once.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,8 +28,8 @@ class GridLayout:
     """Geometry of the stored half-grid of one box size, padding and kernel."""
 
     box_size: int
-    padding: int
-    kernel: Kernel
+    padding: int = 1
+    kernel: Kernel = "trilinear"
 
     def __post_init__(self) -> None:
         count_taps(self.kernel)
@@ -67,6 +68,11 @@ class GridLayout:
         """Stored entries along z, y, x."""
         full = 2 * self.center + 1
         return full, full, self.center_x + self.center + 1
+
+    @property
+    def n_entries(self) -> int:
+        """Number of stored entries."""
+        return math.prod(self.shape)
 
     @cached_property
     def frequencies(self) -> tuple[np.ndarray, np.ndarray]:

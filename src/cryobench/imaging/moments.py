@@ -10,7 +10,6 @@ from jaxtyping import Complex64, Float, Float32
 from torch import Tensor
 
 from cryobench.imaging.grid import FourierVolume, friedel_symmetrise
-from cryobench.imaging.interpolation import Kernel
 from cryobench.imaging.layout import GridLayout, fold
 from cryobench.imaging.slices import _check_radius, _check_rotations, choose_body
 
@@ -20,8 +19,8 @@ class MomentAccumulator:
 
     Parameters
     ----------
-    box_size, kernel, padding
-        Grid to insert into. The trilinear kernel keeps weights non-negative.
+    box_size
+        Size of the grid to insert into, unpadded, with the trilinear kernel, which keeps weights non-negative.
     n_numerators, n_weights
         Channels of each kind.
     radius
@@ -36,12 +35,10 @@ class MomentAccumulator:
         *,
         n_numerators: int,
         n_weights: int,
-        kernel: Kernel = "trilinear",
-        padding: int = 1,
         radius: float | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
-        self._layout = GridLayout(box_size, padding, kernel)
+        self._layout = GridLayout(box_size)
         self._radius = _check_radius(radius, self._layout)
         self._numerators = n_numerators
         channels = 2 * n_numerators + n_weights
@@ -101,18 +98,17 @@ class MomentAccumulator:
 
     def totals(self) -> tuple[FourierVolume, FourierVolume]:
         """Stacks of numerators (complex64) and of weights (float32), summed over full slices."""
-        pairs = 2 * self._numerators
-        shape = (*self.values.shape[:3], self._numerators, 2)
-        numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())
-        return self._complete(numerator), self._complete(self.values[..., pairs:])
+        numerators, weights = (
+            friedel_symmetrise(FourierVolume(sums, self._layout.box_size)) for sums in self._channels()
+        )
+        return numerators, weights
 
     def half_spectra(self) -> tuple[Complex64[Tensor, "z y h k"], Float32[Tensor, "z y h c"]]:
         """The same in native order, each frequency once, for voxel-wise solution and back-transform."""
+        numerators, weights = (fold(sums, self._layout) for sums in self._channels())
+        return numerators, weights
+
+    def _channels(self) -> tuple[Complex64[Tensor, "z y x k"], Float32[Tensor, "z y x c"]]:
         pairs = 2 * self._numerators
         shape = (*self.values.shape[:3], self._numerators, 2)
-        numerator = torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous())
-        return fold(numerator, self._layout), fold(self.values[..., pairs:], self._layout)
-
-    def _complete(self, sums: Tensor) -> FourierVolume:
-        layout = self._layout
-        return friedel_symmetrise(FourierVolume(sums, layout.box_size, layout.padding, layout.kernel))
+        return torch.view_as_complex(self.values[..., :pairs].reshape(shape).contiguous()), self.values[..., pairs:]

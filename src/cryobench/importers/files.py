@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from cryobench._errors import FormatError
-from cryobench.data import Dataset
+from cryobench.data import Dataset, most_probable
 from cryobench.importers.importer import Found, Importer, check_options
 from cryobench.importers.maps import TABLE, ForeignMaps, choose_by_class, choose_by_query, place_maps
 from cryobench.importers.poses import place_poses, read_foreign_poses
@@ -122,9 +122,7 @@ class Files(Importer):
             table = read_table(path, "labels or class probabilities")
             if table.values.shape[1] > 1:
                 placed = self._place(table, path, dataset, notes)
-                known = np.isfinite(placed).all(axis=1)
-                classes = np.where(known, np.argmax(np.nan_to_num(placed), axis=1), -1)
-                return placed, classes
+                return placed, most_probable(placed)
             placed_here = "images" in self.options or "indices" in self.options or path.suffix.lower() in _PLAIN
             if not table.keys and placed_here:
                 classes = self._place(table, path, dataset, notes)[:, 0]

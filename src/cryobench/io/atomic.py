@@ -245,9 +245,7 @@ def _readable(size: int) -> str:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; Windows cannot open folders and does not need it."""
-    if os.name == "nt":
-        return
+    """Make a rename durable."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import ndimage
 
+from cryobench._sampling import spread_indices
 from cryobench.data import LatentDensity
 from cryobench.latents.density import grid_steps, scott_covariance
 
@@ -74,7 +75,7 @@ def find_path(
 
 
 def choose_ends(
-    latents: Float[np.ndarray, "n d"], density: LatentDensity, *, seed: int = 0
+    latents: Float[np.ndarray, "n d"], density: LatentDensity
 ) -> tuple[Float[np.ndarray, "d"], Float[np.ndarray, "d"]]:
     """The two k-means centres farthest apart, over the density's axes, among those of high density.
 
@@ -82,12 +83,12 @@ def choose_ends(
     """
     from sklearn.cluster import KMeans
 
-    sample = latents[np.unique(np.linspace(0, len(latents) - 1, _SAMPLE).astype(int))].astype(np.float64)
+    sample = latents[spread_indices(len(latents), _SAMPLE)].astype(np.float64)
     distinct = len(np.unique(sample, axis=0))
     if distinct < 2:
         raise ValueError(f"a path needs two different latents, and there is {distinct} in all.")
     count = min(_CENTRES, distinct)
-    centres = KMeans(count, random_state=seed).fit(sample).cluster_centers_
+    centres = KMeans(count, random_state=0).fit(sample).cluster_centers_
     centres = centres[np.argsort(-density_at(density, centres), kind="stable")[: max(2, (count + 1) // 2)]]
     near = centres[:, : len(density.axes)]
     distances = np.square(near[:, None] - near).sum(-1)

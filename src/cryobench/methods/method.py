@@ -63,6 +63,8 @@ class Method(ABC, Generic[Chosen]):
     """Precisions in which it can compute."""
     spreads: ClassVar[bool] = True
     """Whether it computes on several workers; False where one process does all on its threads or its device."""
+    uses_mask: bool = True
+    """Whether a mask of the molecule changes the result at these settings."""
     trains: ClassVar[bool] = False
     """Whether it trains in passes over the particles, as many as its setting ``epochs``, by ``iterate``: a
     finished run can then be continued to more epochs."""
@@ -88,11 +90,6 @@ class Method(ABC, Generic[Chosen]):
         self.settings: Chosen = settings if settings is not None else self.Settings()  # pyright: ignore
         if not isinstance(self.settings, self.Settings):
             raise TypeError(f"{self.name} takes {self.Settings.__name__}, got {type(self.settings).__name__}.")
-
-    @property
-    def uses_mask(self) -> bool:
-        """Whether a mask of the molecule changes the result at these settings."""
-        return True
 
     @classmethod
     def with_settings(cls, changes: Mapping[str, Any]) -> Method:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, TypeVar
 
 import numpy as np
 
-from cryobench._progress import Progress, Silent
+from cryobench._progress import Progress
 from cryobench.data import Dataset, GroundTruth, Reconstruction, RunRecord, Scores
 from cryobench.metrics.registry import read_texts
 
@@ -233,8 +233,3 @@ def check_particles(reconstruction: Reconstruction, dataset: Dataset) -> None:
             f"query particle {reconstruction.queries[np.argmax(outside)]} of {reconstruction.name} is not among the "
             f"{n} particles of {dataset.name}: was it made from another data set?"
         )
-
-
-def shown(progress: Progress | None) -> Progress:
-    """The given progress, or a silent one."""
-    return Silent() if progress is None else progress

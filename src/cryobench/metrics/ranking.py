@@ -54,9 +54,7 @@ class Rank:
         return str(self.first) if self.first == self.last else f"{self.first}–{self.last}"
 
 
-def compare_scores(
-    one: Score, other: Score, *, statistic: Literal["mean", "median"] = "mean", seed: int = 0
-) -> Difference:
+def compare_scores(one: Score, other: Score, *, statistic: Literal["mean", "median"] = "mean") -> Difference:
     """``one`` − ``other`` over their common items, with a paired bootstrap interval.
 
     ``statistic`` is how the items are reduced to the score (``ScoreKind.statistic``). ValueError if a value is NaN.
@@ -67,7 +65,7 @@ def compare_scores(
     paired = _pair_items(one, other, statistic)
     if paired is None:
         return Difference(one.value - other.value, one.low - other.high, one.high - other.low, 0)
-    samples = resample_statistic(paired, statistic=statistic, seed=seed, resamples=RESAMPLES)
+    samples = resample_statistic(paired, statistic=statistic, resamples=RESAMPLES)
     low, high = np.quantile(samples[:, 0] - samples[:, 1], [0.025, 0.975])
     reduced = getattr(np, statistic)(paired, axis=0)
     return Difference(float(reduced[0] - reduced[1]), float(low), float(high), len(paired))
@@ -78,7 +76,6 @@ def rank_scores(
     *,
     better: Literal["higher", "lower"],
     statistic: Literal["mean", "median"] = "mean",
-    seed: int = 0,
 ) -> list[Rank | None]:
     """Rank of every run by one of its scores, in the order given; None where it was not measured (None or NaN).
 
@@ -91,7 +88,7 @@ def rank_scores(
     above = {index: 0 for index, _ in measured}
     below = dict(above)
     for (index, one), (rival, other) in combinations(measured, 2):
-        difference = compare_scores(one, other, statistic=statistic, seed=seed)
+        difference = compare_scores(one, other, statistic=statistic)
         if difference.is_significant:
             winner, loser = (index, rival) if (difference.low > 0) == (better == "higher") else (rival, index)
             above[loser] += 1

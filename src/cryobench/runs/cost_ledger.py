@@ -21,11 +21,6 @@ class CostLedger:
         self._path = folder / _NAME.format(len(self._former))
         self._meter = Meter(device, tick=self._write)
 
-    @property
-    def is_first(self) -> bool:
-        """Whether this is the first attempt."""
-        return not self._former
-
     @contextmanager
     def measure(self) -> Iterator[None]:
         """Measure an attempt."""

@@ -8,7 +8,6 @@ To measure them again after a change of a metric, and then write the pages:
 
 import dataclasses
 import json
-from pathlib import Path
 
 import numpy as np
 
@@ -43,13 +42,13 @@ def make_known_answers(case: MetricCase) -> dict[str, Reconstruction]:
     return made
 
 
-def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.KnownAnswers]:
+def measure_known_answers() -> dict[str, pages.KnownAnswers]:
     """Metric -> answer -> score -> value, of all metrics of this package; with the digits shown in tables.
 
     An answer that lacks what a metric needs is absent there.
     """
     found: dict[str, pages.KnownAnswers] = {}
-    case = case or MetricCase(get_metric(next(iter(METRICS))))
+    case = MetricCase(get_metric(next(iter(METRICS))))
     answers = make_known_answers(case)
     for name in METRICS:
         if name in _WITHOUT:
@@ -67,11 +66,6 @@ def measure_known_answers(case: MetricCase | None = None) -> dict[str, pages.Kno
     return found
 
 
-def write_known_answers(path: Path = pages.KNOWN_ANSWERS) -> Path:
-    """Write them to the file read by the pages of metrics."""
-    path.write_text(json.dumps(measure_known_answers(), indent=1) + "\n", encoding="utf-8")
-    return path
-
-
 if __name__ == "__main__":
-    print(write_known_answers())  # noqa: T201
+    pages.KNOWN_ANSWERS.write_text(json.dumps(measure_known_answers(), indent=1) + "\n", encoding="utf-8")
+    print(pages.KNOWN_ANSWERS)  # noqa: T201

@@ -291,7 +291,8 @@ def _resumes_to_the_same_bits(case: MethodCase) -> None:
             with contextlib.suppress(Interruption):
                 case.reconstruct(case.dataset, context=RunContext(0, plenty, stopping, folder))
         again = case.reconstruct(case.dataset, context=RunContext(0, least, checkpoint=folder))
-    assert_same_bits(case.answer, again, "interrupted twice, finished with less memory")
+        # Volumes may be read from the checkpoint.
+        assert_same_bits(case.answer, again, "interrupted twice, finished with less memory")
 
 
 def _goes_on_to_the_same_bits(case: MethodCase) -> None:

@@ -44,6 +44,8 @@ def test_nothing_is_no_budget(amount):
 
 
 def test_bytes_are_written_for_people():
+    assert format_bytes(999) == "999 bytes"
+    assert format_bytes(1_640_000) == "1.64 MB"
     assert format_bytes(3.5e8) == "350 MB"
     assert format_bytes(8.24e9) == "8.24 GB"
 

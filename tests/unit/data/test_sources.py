@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from cryobench.compute import Compute
-from cryobench.data import ArrayImages, CroppedImages, IndexedVolumes, PaddedVolumes, SelectedImages
-from cryobench.data.sources import find_storage_order
+from cryobench.data import ArrayImages, CroppedImages, IndexedVolumes, PaddedVolumes
 from cryobench.fourier import fourier_crop, fourier_pad
 from cryobench.reconstruction.engine import Passes
 from cryobench.reconstruction.statistics import backproject
@@ -79,32 +78,3 @@ def test_a_bad_pixel_is_named_as_the_table_counts_through_crops_and_selections()
     particles = dataclasses.replace(toy.particles, images=ArrayImages(images))
     with pytest.raises(ValueError, match="image of particle 33 holds NaN"):
         particles.select(np.arange(20, 40)).at_box(12).select(np.array([0, 13])).read([1])
-
-
-class StoredImages(ArrayImages):
-    """Images that know in which order they are stored."""
-
-    storage_order = np.array([4, 0, 3, 1, 5, 2])
-
-
-def test_storage_order_is_known_through_selections_and_crops():
-    stored = StoredImages(np.zeros((6, 8, 8), dtype=np.float32))
-    np.testing.assert_array_equal(find_storage_order(stored), [4, 0, 3, 1, 5, 2])
-    np.testing.assert_array_equal(find_storage_order(CroppedImages(stored, 6)), [4, 0, 3, 1, 5, 2])
-    indices = np.array([2, 3, 0, 4, 3])
-    # Stored are 4, 0, 3, 1, 5, 2: of those selected, items 3 (4), 2 (0), 1 and 4 (3 twice), 0 (2).
-    for source in (
-        SelectedImages(stored, indices),
-        SelectedImages(CroppedImages(stored, 6), indices),
-        CroppedImages(SelectedImages(stored, indices), 6),
-    ):
-        np.testing.assert_array_equal(find_storage_order(source), [3, 2, 1, 4, 0])
-    twice = SelectedImages(SelectedImages(stored, indices), np.array([0, 3, 1]))  # 2, 4, 3
-    np.testing.assert_array_equal(find_storage_order(twice), [1, 2, 0])
-
-
-def test_images_that_know_no_order_are_in_that_of_the_table():
-    particles = toy_dataset(size=16, n=40).particles
-    np.testing.assert_array_equal(particles.storage_order(), np.arange(40))
-    np.testing.assert_array_equal(particles.select(np.array([5, 3, 9])).storage_order(), [1, 0, 2])
-    np.testing.assert_array_equal(particles.at_box(12).storage_order(), np.arange(40))

@@ -18,7 +18,6 @@ from cryobench.reconstruction.networks import (
     SliceEncoder,
     make_slice_encoder,
     slice_residual,
-    squared_residual,
 )
 from cryobench.rotations import rotations_from_quaternions
 
@@ -41,6 +40,11 @@ def make_case(
     )
     latents = torch.from_numpy(rng.standard_normal((count, 3))).requires_grad_()
     return network, make_slice_encoder(network, disc), batch, latents
+
+
+def squared_residual(predicted: torch.Tensor, batch: NetworkBatch) -> torch.Tensor:
+    """Mean over images and pixels of the Hartley disc of (C H' − H)², from predicted halves (b, p, 2)."""
+    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
 
 
 def divide(monkeypatch, batch, domain: str, groups: int, at_once: int) -> None:

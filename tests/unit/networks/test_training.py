@@ -136,7 +136,7 @@ def test_prepared_images_beyond_the_budget_leave_no_file(particles, tmp_path):
 def test_a_full_disk_is_said_before_images_are_prepared(particles, tmp_path, monkeypatch):
     usage = type("usage", (), {"free": 10})
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
-    with pytest.raises(OSError, match=r"has 1e-05 MB free: free space"):
+    with pytest.raises(OSError, match=r"has 10 bytes free: free space"):
         NetworkImages(particles, PLENTY, keep_bytes=10, folder=tmp_path)
 
 

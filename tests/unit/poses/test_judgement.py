@@ -11,13 +11,13 @@ GRID = ShiftGrid(5.0, 7)
 
 def test_uniform_shifts_pass_and_piled_ones_are_said_with_their_share(rng: np.random.Generator) -> None:
     uniform = rng.uniform(-5, 5, (4000, 2))
-    assert judge_shifts(uniform, GRID, 3.0, "shift_range") == []
+    assert judge_shifts(uniform, GRID, 3.0) == []
     piled = np.clip(rng.uniform(-12, 12, (4000, 2)), -5, 5)
-    (sentence,) = judge_shifts(piled, GRID, 3.0, "shift_range")
+    (sentence,) = judge_shifts(piled, GRID, 3.0)
     assert "±15 Å: raise shift_range" in sentence
     share = float(sentence.split("%")[0]) / 100
     assert 0.8 < share < 0.9  # 1 − (4.3 / 12)²
-    assert judge_shifts(np.zeros((10, 2)), ShiftGrid(0.0, 1), 3.0, "shift_range") == []
+    assert judge_shifts(np.zeros((10, 2)), ShiftGrid(0.0, 1), 3.0) == []
 
 
 def test_views_in_a_cone_leave_directions_unseen(rng: np.random.Generator) -> None:

@@ -116,19 +116,6 @@ def test_images_turned_by_a_right_angle_have_turned_poses() -> None:
     np.testing.assert_allclose(found[0].scores, found[1].scores, rtol=1e-3)
 
 
-def test_a_local_search_finds_what_the_global_one_does_and_stays_near() -> None:
-    rotations, shifts, ctf = _draw_poses(20, seed=4)
-    images = _image(VOLUME, rotations, shifts, ctf)
-    search = _search()
-    moved = Rotation.from_rotvec(np.random.default_rng(0).normal(0, np.radians(3), (20, 3))).as_matrix() @ rotations
-    near = search.find_near(SOURCE, images, moved, shifts, level=1)
-    everywhere = search.find(SOURCE, images)
-    np.testing.assert_allclose(near.scores, everywhere.scores, rtol=0.02)
-    assert np.degrees(np.median(geodesic_distance(near.rotations, rotations))) < 1
-    with pytest.raises(ValueError, match="from 0 to 3, got 4"):
-        search.find_near(SOURCE, images, moved, shifts, level=4)
-
-
 def test_of_several_volumes_the_right_one_is_found() -> None:
     volumes = torch.cat([VOLUME, _make_volume(seed=1)])
     rotations, shifts, ctf = _draw_poses(12, seed=5)

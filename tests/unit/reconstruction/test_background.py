@@ -57,4 +57,3 @@ def test_a_broken_image_is_named_by_its_index_in_the_table():
     broken = replace(found, images=replace(found.images, images=ArrayImages(images)))
     with pytest.raises(ValueError, match="particle 17 holds NaN"):
         broken.select(np.array([2, 17])).read([1])
-    np.testing.assert_array_equal(found.storage_order(), np.arange(60))

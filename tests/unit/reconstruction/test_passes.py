@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
+from classified import classify
 from cryobench._progress import Silent
 from cryobench.compute import Compute
 from cryobench.data import CHUNK, ArrayImages, Convergence, HalfSetFsc
 from cryobench.imaging.moments import MomentAccumulator
-from cryobench.methods.classification_3d import Classification3DSettings, classify
+from cryobench.methods.classification_3d import Classification3DSettings
 from cryobench.methods.variability_3d import Variability3D, Variability3DSettings
 from cryobench.reconstruction.engine import Passes, RunContext
 from linear_toy import linear_dataset

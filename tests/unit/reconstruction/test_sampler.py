@@ -1,4 +1,4 @@
-"""Minibatches: every particle once an epoch, groups, shards, storage order; images read ahead."""
+"""Minibatches: every particle once an epoch, groups, shards; images read ahead."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 
-from cryobench.reconstruction.images import Minibatches, prefetch
+from cryobench.reconstruction.images import Minibatches, prefetch, sampler
 
 
 def epoch_of(batches, epoch=0):
@@ -18,19 +18,18 @@ CASES = pytest.mark.parametrize(
     "options",
     [
         {},
-        {"buffer": 16},
-        {"storage_order": np.random.default_rng(0).permutation(50)},
-        {"storage_order": np.random.default_rng(0).permutation(50), "buffer": 16},
         {"groups": np.arange(50) % 3},
-        {"groups": np.arange(50) % 3, "buffer": 7},
     ],
-    ids=["plain", "buffer", "order", "order and buffer", "groups", "groups and buffer"],
+    ids=["plain", "groups"],
 )
+BUFFERS = pytest.mark.parametrize("buffer", [sampler.BUFFER, 16, 7])
 
 
 @CASES
+@BUFFERS
 @pytest.mark.parametrize("batch_size", [1, 7, 50])
-def test_every_particle_comes_once_an_epoch(options, batch_size):
+def test_every_particle_comes_once_an_epoch(options, batch_size, buffer, monkeypatch):
+    monkeypatch.setattr(sampler, "BUFFER", buffer)
     batches = Minibatches(50, batch_size, seed=3, **options)
     orders = []
     for epoch in (0, 1, 5):
@@ -42,8 +41,10 @@ def test_every_particle_comes_once_an_epoch(options, batch_size):
 
 
 @CASES
-def test_a_step_depends_on_seed_and_number_alone(options):
+@BUFFERS
+def test_a_step_depends_on_seed_and_number_alone(options, buffer, monkeypatch):
     """Not on the steps that were asked for before: so a resumed run sees what an uninterrupted one does."""
+    monkeypatch.setattr(sampler, "BUFFER", buffer)
     one, other = (Minibatches(50, 7, seed=3, **options) for _ in range(2))
     in_order = list(one.steps(0, 40))
     for step in (39, 0, 17, 8):
@@ -65,18 +66,17 @@ def test_a_batch_holds_one_group():
     assert of_groups != sorted(of_groups)  # they are mixed in time
 
 
-def test_neighbours_on_the_disk_are_read_together():
-    """A block of 16 positions in storage is finished before the next begins; within it the order is random."""
-    order = np.random.default_rng(0).permutation(64)
-    position = np.argsort(order)
-    found = np.concatenate(epoch_of(Minibatches(64, 8, seed=2, storage_order=order, buffer=16)))
-    blocks = (position[found] // 16).reshape(4, 16)
+def test_neighbours_in_the_table_are_read_together(monkeypatch):
+    """A block of 16 rows is finished before the next begins; within it the order is random."""
+    # For fewer particles than the buffer it is a whole permutation: neighbours in time lie anywhere.
+    free = np.concatenate(epoch_of(Minibatches(64, 8, seed=2)))
+    assert len(np.unique(free[:16] // 16)) > 2
+    monkeypatch.setattr(sampler, "BUFFER", 16)
+    found = np.concatenate(epoch_of(Minibatches(64, 8, seed=2)))
+    blocks = (found // 16).reshape(4, 16)
     assert (blocks == blocks[:, :1]).all()
     assert sorted(blocks[:, 0]) == [0, 1, 2, 3]
-    assert not (np.diff(position[found].reshape(4, 16), axis=1) > 0).all()
-    # For fewer particles than the buffer it is a whole permutation: neighbours in time lie anywhere.
-    free = position[np.concatenate(epoch_of(Minibatches(64, 8, seed=2, storage_order=order)))]
-    assert len(np.unique(free[:16] // 16)) > 2
+    assert not (np.diff(found.reshape(4, 16), axis=1) > 0).all()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,6 @@ def test_neighbours_on_the_disk_are_read_together():
         ({"batch_size": 0}, "got batch_size=0"),
         ({"batch_size": 11}, "batch_size must be from 1 to 10"),
         ({"groups": np.zeros(9)}, "groups must have one entry for each of 10 particles"),
-        ({"storage_order": np.arange(11)}, "storage_order must have one entry"),
     ],
 )
 def test_what_does_not_fit_is_refused(options, message):

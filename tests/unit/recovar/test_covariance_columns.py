@@ -10,14 +10,14 @@ import torch
 from cryobench.fourier import fft_volume, ifft_volume, shell_indices
 from cryobench.imaging.grid import gridding_correction
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.imaging.kernels.cpu.covariance_prior import iterate_prior
+from cryobench.imaging.kernels.cpu.covariance_prior import SETTLED, iterate_prior
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.column_choice import choose_columns
 from cryobench.methods.recovar.covariance_columns import WIDTH, ColumnSums, _FactoredColumns, _SlicedColumns
-from cryobench.methods.recovar.covariance_prior import ROUNDS, iterate_prior_by_sums, solve_columns
+from cryobench.methods.recovar.covariance_prior import ROUNDS, solve_columns
 from cryobench.methods.recovar.masks import MaskedImages
 from cryobench.reconstruction.images import Posed
-from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC
+from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
 from cryobench.rotations import rotations_from_quaternions
 
 SIZES = [11, 12]
@@ -195,6 +195,32 @@ def test_columns_are_chosen_by_strength_and_kept_apart(rng):
     )
 
 
+def iterate_plainly(top, bottom, shells, weights, prior, rounds):
+    """R (s,) after a number of rounds from ``prior``, and the last FSC, as the kernel computes them."""
+    prior, curve = prior.copy(), np.zeros(len(prior))
+
+    def over_shells(values):
+        return np.bincount(shells, weights=weights * values, minlength=len(prior))[: len(prior)]
+
+    within = shells < len(prior)
+    top, bottom, shells, weights = top[..., within], bottom[:, within], shells[within], weights[within]
+    for _ in range(rounds):
+        spread = prior[shells]
+        first, second = top / (bottom + spread)[:, None]
+        squares = [over_shells((np.abs(each) ** 2).sum(0)) for each in (first, second)]
+        sums = [over_shells((first * second.conj()).real.sum(0)), *squares]
+        curve = fsc_of_sums(*(torch.from_numpy(each) for each in sums)).numpy()
+        h = bottom.mean(0)
+        gain, noise = over_shells((h / (h + spread)) ** 2), over_shells(h / (h + spread) ** 2)
+        seen = (gain > 0) & (noise > 0)
+        updated = np.where(seen, gain / np.where(seen, noise, 1) / signal_to_noise(curve), prior)
+        change = np.abs(np.log(updated / prior)).max()
+        prior = updated
+        if change < SETTLED:
+            break
+    return prior, curve
+
+
 @pytest.mark.parametrize("size", [15, 16])
 def test_the_prior_finds_the_power_of_a_column(rng, size):
     """White column of power τ² seen with weights h and noise of power one in units of 1/h: R -> 1 / τ²."""
@@ -210,7 +236,7 @@ def test_the_prior_finds_the_power_of_a_column(rng, size):
     prior, curve = np.full(radius + 1, 50.0), np.zeros(size // 2 + 1, np.float32)
     weights = np.ones(len(shells), np.float32)
     sums = top.astype(np.complex64), h.astype(np.float32)
-    plain, plain_curve = iterate_prior_by_sums(*sums, shells, weights, prior, ROUNDS)
+    plain, plain_curve = iterate_plainly(*sums, shells, weights, prior, ROUNDS)
     iterate_prior(*sums, shells, weights, prior, curve, radius, ROUNDS, LEAST_FSC, MOST_FSC)
     np.testing.assert_allclose(prior, plain, rtol=1e-4)
     np.testing.assert_allclose(curve[: radius + 1], plain_curve, rtol=1e-4, atol=1e-5)

@@ -10,10 +10,11 @@ import pytest
 from cryobench.atoms import find_entry
 from cryobench.cli.dataset_summary import print_summary
 from cryobench.cli.values import parse_settings
+from cryobench.compute import format_bytes
 from cryobench.data import CollectiveVariable, Dataset
 from cryobench.recipes import get_recipe
 from cryobench.report.card.command import changed_settings, make_command
-from cryobench.report.card.facts import describe_dataset, pose_errors, readable_bytes, spread
+from cryobench.report.card.facts import describe_dataset, pose_errors, spread
 from cryobench.rotations import rotations_from_euler
 from fabricated import N_STATES, fabricate_dataset
 from stored import store_dataset
@@ -109,14 +110,12 @@ def test_files_are_added_up_by_kind(tmp_path):
     facts = _facts(stored, "Files")
     images, truth = (tmp_path / "toy" / "particles.mrcs").stat().st_size, (tmp_path / "toy" / "truth").rglob("*")
     sizes = [path.stat().st_size for path in truth if path.is_file()]
-    assert facts["images"] == f"{readable_bytes(images)} in 1 file"
-    assert facts["truth"] == f"{readable_bytes(sum(sizes))} in {len(sizes)} files"
+    assert facts["images"] == f"{format_bytes(images)} in 1 file"
+    assert facts["truth"] == f"{format_bytes(sum(sizes))} in {len(sizes)} files"
     assert facts["SHA-256"] == stored.card["sha256"]
 
 
 def test_numbers_in_words():
-    assert readable_bytes(999) == "999 bytes"
-    assert readable_bytes(1_640_000) == "1.64 MB"
     assert spread(np.array([2.0, np.nan, 2.0]), "mm") == "2\u00a0mm"
     assert spread(np.array([np.nan]), "mm") == "not known"
 

@@ -3,10 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from cryobench.data import GroundTruth, Reconstruction, RunRecord, Score, Scores
+from cryobench.data import GroundTruth, Reconstruction, RunRecord, Scores
 from cryobench.report.axes import choose_truth_axis
 from cryobench.report.card.dataset_tables import (
     ctf_curve_table,
@@ -33,21 +32,6 @@ def runs(dataset):
 
 def _run(method: str, **record) -> tuple[Reconstruction, Scores]:
     return Reconstruction(np.arange(2), record=RunRecord(method, **record)), Scores({})
-
-
-def _scored(values: dict[str, tuple[float, float, float]], metric: str) -> pd.DataFrame:
-    items = pd.DataFrame({"particle": [0], "value": [0.0]})
-    return tables.score_table(
-        tables.name_runs(
-            [
-                (
-                    Reconstruction(np.arange(2), record=RunRecord(name)),
-                    Scores({metric: Score(metric, value, low, high, 1, items)}),
-                )
-                for name, (value, low, high) in values.items()
-            ]
-        )
-    )
 
 
 def test_same_method_twice_is_told_apart_by_seed_or_number():

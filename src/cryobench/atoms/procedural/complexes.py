@@ -22,7 +22,7 @@ from cryobench._types import RotationArray
 from cryobench.atoms.model import AtomicModel
 from cryobench.atoms.procedural.blobs import Blob
 from cryobench.atoms.procedural.contacts import approach, approach_copies, is_one_piece
-from cryobench.atoms.procedural.folds import Element, FoldKind, find_level, lay_rods, thread_elements
+from cryobench.atoms.procedural.folds import GROWTH, Element, FoldKind, find_level, lay_rods, thread_elements
 from cryobench.atoms.procedural.packing import pack_side_chains
 from cryobench.atoms.procedural.residues import COMPOSITION, KINDS, WEIGHTS, atom_names, residue_frames
 from cryobench.rotations import point_group
@@ -33,7 +33,6 @@ SMALLEST = 8.0
 """Minimum mass of an asymmetric unit, kDa."""
 
 _REACH = 235.0
-_GROWTH = 12.0
 _OVERLAP = 0.86
 _MEAN_WEIGHT = 96.0
 _EXCESS, _MOST_EXCESS = 1.05, 1.12
@@ -233,13 +232,13 @@ def _fill(outline: _Outline, target: float, rotations: RotationArray, generator:
     for own, blob in enumerate(blobs):
         others = [other for copy in images for other in copy if other is not images[0][own]]
         kind = _FOLDS[int(generator.choice(3, p=[0.45, 0.2, 0.35]))]
-        rods.append(lay_rods(blob, others, kind, _GROWTH, generator))
+        rods.append(lay_rods(blob, others, kind, generator))
     drawn = generator.choice(len(KINDS), size=int(2 * target / WEIGHTS.mean()) + 100, p=COMPOSITION)
     residues = _EXCESS * target / _MEAN_WEIGHT
     for _ in range(4):
-        if sum(rod.estimate_residues(_GROWTH) for rod in rods) < residues:
+        if sum(rod.estimate_residues(GROWTH) for rod in rods) < residues:
             return None
-        level = find_level(rods, residues, _GROWTH, 14)
+        level = find_level(rods, residues, 14)
         elements = [rod.build_elements(level) for rod in rods]
         if not all(elements):
             return None

@@ -22,6 +22,8 @@ from cryobench.atoms.tie_breaking import find_least
 
 FoldKind = Literal["helices", "sheets", "mixed"]
 
+GROWTH = 12.0
+"""Most by which the surface of a blob may grow, Å."""
 WALL = 9.0
 """Minimum margin (twice the distance to the wall between two blobs) of the axis of a helix or strand, Å."""
 
@@ -99,12 +101,12 @@ class Rods:
         return rod[long], begin[long], end[long]
 
 
-def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, generator: np.random.Generator) -> Rods:
-    """Rods through a blob that may grow by up to ``growth`` Å, within the walls to ``others``."""
+def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, generator: np.random.Generator) -> Rods:
+    """Rods through a blob that may grow by up to ``GROWTH``, within the walls to ``others``."""
     order = generator.permutation(3)
     axes = blob.axes[:, order] * np.array([1.0, 1.0, np.linalg.det(blob.axes[:, order])])
     frame = axes @ Rotation.from_rotvec(0.35 * generator.standard_normal(3)).as_matrix()
-    reach = blob.reach + growth
+    reach = blob.reach + GROWTH
     across, tilts, helical = _section(kind, blob.radii[order], reach, generator)
     # Rods that miss the ball around the blob are skipped.
     near = np.linalg.norm(across - (across * tilts[:, :, 2]).sum(1, keepdims=True) * tilts[:, :, 2], axis=1) < reach
@@ -124,7 +126,7 @@ def lay_rods(blob: Blob, others: list[Blob], kind: FoldKind, growth: float, gene
     inside = np.linalg.norm(axis - blob.centre, axis=2) < reach
     depth[inside] = blob.measure_depth(axis[inside])
     margin = np.full(depth.shape, -np.inf)
-    inside = depth < growth
+    inside = depth < GROWTH
     margin[inside] = measure_margin(axis[inside], depth[inside], others, WALL + 1.0)
     return Rods(depth, margin, axis, turn, frames, helical)
 
@@ -178,9 +180,9 @@ class Chains:
     loop: Int[np.ndarray, " r"]
 
 
-def find_level(rods: list[Rods], wanted: float, growth: float, steps: int) -> float:
-    """Growth in Å, at most ``growth``, at which blobs have about the given number of residues, by bisection."""
-    low, high = -growth, growth
+def find_level(rods: list[Rods], wanted: float, steps: int) -> float:
+    """Growth in Å, at most ``GROWTH``, at which blobs have about the given number of residues, by bisection."""
+    low, high = -GROWTH, GROWTH
     for _ in range(steps):
         middle = (low + high) / 2
         enough = sum(rod.estimate_residues(middle) for rod in rods) >= wanted

@@ -18,7 +18,7 @@ _DENSITY = 0.813
 _FOLDS: tuple[FoldKind, ...] = ("helices", "sheets", "mixed")
 _SHARES = (0.35, 0.15, 0.5)
 _ESTIMATES = (0.95, 1.05, 1.15, 1.3)
-_SPREAD, _GROWTH, _MOST_EXCESS, _TRIES = 0.2, 12.0, 1.25, 24
+_SPREAD, _MOST_EXCESS, _TRIES = 0.2, 1.25, 24
 _ALONE = np.eye(3)[None]
 
 
@@ -56,9 +56,9 @@ def _thread(residues: int, generator: np.random.Generator) -> Chains | None:
     radii = globule_radius(residues) * shape / np.cbrt(shape.prod())
     blob = Blob(np.zeros(3), np.eye(3), radii, 2.5)
     kind = _FOLDS[int(generator.choice(3, p=_SHARES))]
-    rods = lay_rods(blob, [], kind, _GROWTH, generator)
+    rods = lay_rods(blob, [], kind, generator)
     for estimate in _ESTIMATES:
-        elements = rods.build_elements(find_level([rods], estimate * residues, _GROWTH, 12))
+        elements = rods.build_elements(find_level([rods], estimate * residues, 12))
         if not elements:
             continue
         chain = thread_elements([elements], _ALONE)

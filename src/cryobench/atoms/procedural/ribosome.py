@@ -21,8 +21,6 @@ from cryobench.atoms.procedural.rigid_bodies import push_apart
 from cryobench.atoms.procedural.rna_fold import DIAMETER, Helices, fold_helices
 from cryobench.atoms.procedural.rna_helix import COMPLEMENTS, TEMPLATES, build_nucleotides
 
-NEAREST = 2.8
-"""Minimum distance in Å between atoms of different helices or proteins."""
 _ASKED, _PUSHES = 3.1, 12
 _DOCKING_ROUNDS = 150
 _SEED = 0

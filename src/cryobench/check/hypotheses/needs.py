@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from cryobench._sampling import spread_indices
 from cryobench.check.hypotheses.catalogue import CTF
 from cryobench.check.hypotheses.reading import Reading
 from cryobench.check.hypotheses.trials import SURE, Trial
@@ -63,7 +64,7 @@ def _find_resolution(name: str, reading: Reading) -> float | None:
     change = next((each.tables for each in CTF if each.name == name), None)
     if change is None:
         return None
-    some = reading.stated.select(np.unique(np.linspace(0, len(reading) - 1, _PARTICLES).astype(np.int64)))
+    some = reading.stated.select(spread_indices(len(reading), _PARTICLES))
     other = change(some)
     radius = np.linspace(0, 1 / _FINEST, _RADII)
     angle = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS

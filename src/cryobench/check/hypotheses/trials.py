@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from cryobench._progress import Progress, Silent, Task
+from cryobench._sampling import spread_indices
 from cryobench.check.hypotheses.agreement import (
     Agreement,
     Matches,
@@ -99,7 +100,7 @@ class _Images:
     def __init__(self, reading: Reading, halves: np.ndarray, task: Task) -> None:
         self.reading, self.halves, self._task = reading, halves, task
         n = len(reading)
-        self._some = np.linspace(0, n - 1, _PART).astype(np.int64) if n > 2 * _PART else None
+        self._some = spread_indices(n, _PART) if n > 2 * _PART else None
 
     def read_as(self, hypothesis: Hypothesis) -> _Images:
         """The same images under a hypothesis."""
@@ -138,9 +139,9 @@ class _Images:
         return _compare(other.whole, self.whole)
 
 
-def find_reading(coarse: Reading, fine: Reading | None, *, seed: int = 0, progress: Progress | None = None) -> Search:
+def find_reading(coarse: Reading, fine: Reading | None, *, progress: Progress | None = None) -> Search:
     """Best reading of images given in a small and in a larger box; None for no trials in the latter."""
-    halves = split_halves(len(coarse), seed)
+    halves = split_halves(len(coarse), 0)
     faults: list[Trial] = []
     with (progress or Silent()).task("trying conventions", total=None) as task:
         small, large = _Images(coarse, halves, task), _Images(fine or coarse, halves, task)

@@ -43,7 +43,9 @@ def measure_labels(reading: Reading, agreement: Agreement, truth: GroundTruth) -
     if len(states) < 2 or len(chosen) < 100:
         return None
     some, disc = reading if len(chosen) == len(reading) else reading.select(chosen), reading.disc
-    volumes = torch.stack([_crop(torch.tensor(truth.volumes.read(int(state))), disc.box_size) for state in states])
+    volumes = torch.stack(
+        [fourier_crop(torch.tensor(truth.volumes.read(int(state))), disc.box_size, dimensions=3) for state in states]
+    )
     source, rotations = GridSlices(volumes, disc), torch.tensor(some.stated.rotations, dtype=torch.float32)
     labels = np.searchsorted(states, truth.states[chosen])
     others = stream(0, "shuffled labels").permutation(labels)
@@ -80,7 +82,3 @@ def measure_labels(reading: Reading, agreement: Agreement, truth: GroundTruth) -
         expected[part] = ((seen * (own - other).abs().square()) @ entries).double().numpy()
     gains, expected = gains[differ], expected[differ]
     return LabelGain(float(gains.mean()), float(gains.std(ddof=1) / np.sqrt(len(gains))), float(expected.mean()))
-
-
-def _crop(volume: torch.Tensor, box_size: int) -> torch.Tensor:
-    return fourier_crop(volume, box_size, dimensions=3) if len(volume) > box_size else volume

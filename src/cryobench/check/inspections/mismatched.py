@@ -51,11 +51,11 @@ def find_strangers(matches: Matches, others: Matches) -> tuple[Strangers, Float[
     return Strangers(share, error, likelihood - alone > _BETTER), share * null / both
 
 
-def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"], seed: int = 0) -> bool:
+def agree_among_themselves(reading: Reading, chosen: Int[np.ndarray, "m"]) -> bool:
     """Whether the chosen particles predict one another better than at each other's poses."""
     if len(chosen) < _LEAST:
         return False
-    some, halves = reading.select(chosen), split_halves(len(chosen), seed)
+    some, halves = reading.select(chosen), split_halves(len(chosen), 0)
     found, chance = (measure_agreement(each, halves) for each in (some, POSES_SHUFFLED.read(some)))
     gain, error = compare_gains(found.gains, chance.gains)
     return gain > SURE * error

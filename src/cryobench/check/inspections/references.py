@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from cryobench._sampling import spread_indices
 from cryobench.check.inspections.density import judge_contrast
 from cryobench.data import Particles, VolumeSource
 from cryobench.fourier import fourier_crop
@@ -149,9 +150,7 @@ def mean_map(
 
     ``chosen`` are the indices to read, repeats included; by default at most eight, evenly spaced.
     """
-    some = (
-        np.unique(np.linspace(0, len(maps) - 1, min(_MOST_MAPS, len(maps))).astype(int)) if chosen is None else chosen
-    )
+    some = spread_indices(len(maps), _MOST_MAPS) if chosen is None else chosen
     items, counts = np.unique(some, return_counts=True)
     mean = np.average([maps.read(int(item)) for item in items], axis=0, weights=counts).astype(np.float32)
     extent = particles.box_size * particles.pixel_size
@@ -192,7 +191,10 @@ def _align_both_hands(
 ) -> Aligned:
     size = min(len(reference), _ALIGNED)
     pixel_size *= len(reference) / size
-    one, other, target = (_crop(each, size) for each in (*halves, reference))
+    one, other, target = (
+        fourier_crop(torch.from_numpy(np.array(each, dtype=np.float32)), size, dimensions=3).numpy()
+        for each in (*halves, reference)
+    )
     last = _shown_shells(np.stack([one, other]))[-1]
     resolution = max(size * pixel_size / last, 2.5 * pixel_size)
     found = [align(target, half, pixel_size=pixel_size, resolution=resolution) for half in (one, other)]
@@ -217,9 +219,3 @@ def _shown_shells(halves: Float[np.ndarray, "2 z y x"]) -> np.ndarray:
 
 def _fsc(one: Float[np.ndarray, "z y x"], other: Float[np.ndarray, "z y x"]) -> Float[np.ndarray, "s"]:
     return volume_fsc(*(torch.from_numpy(np.asarray(each, dtype=np.float32)) for each in (one, other)))
-
-
-def _crop(volume: Float[np.ndarray, "z y x"], size: int) -> Float[np.ndarray, "z y x"]:
-    if len(volume) == size:
-        return np.asarray(volume, dtype=np.float32)
-    return fourier_crop(torch.from_numpy(np.asarray(volume, dtype=np.float32)), size, dimensions=3).numpy()

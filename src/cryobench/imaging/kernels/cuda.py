@@ -1,8 +1,8 @@
 """The slice operators on CUDA, written in Triton: gathers for extraction, atomic adds for insertion.
 
-One program handles a block of pixels of one image and a block of volumes; the values of all volumes of a voxel
-are contiguous, so that neighbouring lanes read neighbouring addresses. Only pixels within the radius are listed.
-Atomic adds have no fixed order: insertion on CUDA is reproducible up to rounding, not to the bit.
+One program handles a block of pixels of one image, and in extraction a block of volumes; the values of all volumes of
+a voxel are contiguous, so that neighbouring lanes read neighbouring addresses. Only pixels within the radius are
+listed. Atomic adds have no fixed order: insertion on CUDA is reproducible up to rounding, not to the bit.
 
 With ``TRITON_INTERPRET=1`` in the environment before Triton is imported, the same kernels run on CPU tensors.
 """
@@ -16,12 +16,10 @@ import triton.language as tl
 from torch import Tensor
 
 from cryobench.imaging.interpolation import tap_polynomials
-from cryobench.imaging.kernels import reference
 from cryobench.imaging.layout import GridLayout
 
 _PIXELS = 64
 _VOLUMES = 8
-_GRADIENT_BATCH = 32
 
 
 @triton.jit
@@ -53,7 +51,6 @@ def _locate(rotation, kx, ky, center, plane, row, TAPS: tl.constexpr):
 def _extract_kernel(
     values,
     rotations,
-    offsets,
     polynomials,
     pixels,
     frequencies,
@@ -78,7 +75,7 @@ def _extract_kernel(
     kx = tl.load(frequencies + 2 * pixel, mask=inside, other=0.0)
     ky = tl.load(frequencies + 2 * pixel + 1, mask=inside, other=0.0)
     voxel, fx, fy, fz, sign = _locate(rotations + 9 * image, kx, ky, center, plane, row, TAPS)
-    start = voxel * voxel_stride + tl.load(offsets + image)
+    start = voxel * voxel_stride
     re = tl.zeros((PIXELS, VOLUMES), tl.float32)
     im = tl.zeros((PIXELS, VOLUMES), tl.float32)
     for tz in range(TAPS):
@@ -110,74 +107,61 @@ def _insert_kernel(
     frequencies,
     values,
     n_pixels,
-    n_volumes,
     voxel_stride,
     center,
     plane,
     row,
-    volume_stride,
+    image_stride,
     TAPS: tl.constexpr,
     COEFFICIENTS: tl.constexpr,
     COMPONENTS: tl.constexpr,
-    HALVE: tl.constexpr,
     PIXELS: tl.constexpr,
-    VOLUMES: tl.constexpr,
 ):
     entry = tl.program_id(0)
     image = tl.load(entry_images + entry)
     pixel = tl.program_id(1) * PIXELS + tl.arange(0, PIXELS)
-    volume = tl.program_id(2) * VOLUMES + tl.arange(0, VOLUMES)
     inside = pixel < n_pixels
-    mask = inside[:, None] & (volume < n_volumes)[None, :]
     kx = tl.load(frequencies + 2 * pixel, mask=inside, other=0.0)
     ky = tl.load(frequencies + 2 * pixel + 1, mask=inside, other=0.0)
     voxel, fx, fy, fz, sign = _locate(rotations + 9 * image, kx, ky, center, plane, row, TAPS)
     start = voxel * voxel_stride + tl.load(entry_offsets + entry)
     origin = tl.load(pixels + pixel, mask=inside, other=0)
-    first = image * n_volumes * volume_stride
-    address = source + first + COMPONENTS * origin[:, None] + volume[None, :] * volume_stride
-    factor = kx * 0.0 + tl.load(entry_factors + entry)
-    if HALVE:
-        factor = tl.where(kx == 0.0, 0.5 * factor, factor)
-    re = tl.load(address, mask=mask, other=0.0) * factor[:, None]
+    address = source + image * image_stride + COMPONENTS * origin
+    factor = tl.where(kx == 0.0, 0.5, 1.0) * tl.load(entry_factors + entry)
+    re = tl.load(address, mask=inside, other=0.0) * factor
     im = re
     if COMPONENTS == 2:
-        im = tl.load(address + 1, mask=mask, other=0.0) * (factor * sign)[:, None]
+        im = tl.load(address + 1, mask=inside, other=0.0) * (factor * sign)
     for tz in range(TAPS):
         wz = _tap_weight(polynomials, tz, fz, COEFFICIENTS)
         for ty in range(TAPS):
             wzy = wz * _tap_weight(polynomials, ty, fy, COEFFICIENTS)
             for tx in tl.static_range(TAPS):
                 weight = wzy * _tap_weight(polynomials, tx, fx, COEFFICIENTS)
-                at = start + (tz * plane + ty * row + tx) * voxel_stride
-                target = values + at[:, None] + COMPONENTS * volume[None, :]
-                tl.atomic_add(target, weight[:, None] * re, mask=mask, sem="relaxed")
+                target = values + start + (tz * plane + ty * row + tx) * voxel_stride
+                tl.atomic_add(target, weight * re, mask=inside, sem="relaxed")
                 if COMPONENTS == 2:
-                    tl.atomic_add(target + 1, weight[:, None] * im, mask=mask, sem="relaxed")
+                    tl.atomic_add(target + 1, weight * im, mask=inside, sem="relaxed")
 
 
-def extract(
-    values: Tensor, rotations: Tensor, layout: GridLayout, radius: float, volume_index: Tensor | None
-) -> Tensor:
-    """Slices (n, y, h), or (n, k, y, h) from a stack without ``volume_index``. complex64."""
-    many = values.ndim == 4 and volume_index is None
-    planes = values.shape[3] if many else 1
+def extract(values: Tensor, rotations: Tensor, layout: GridLayout, radius: float) -> Tensor:
+    """Slices (n, y, h), or (n, k, y, h) from a stack. complex64."""
+    planes = values.shape[3] if values.ndim == 4 else 1
     n, size, device = len(rotations), layout.box_size, values.device
     slices = torch.zeros(n, planes, size, size // 2 + 1, dtype=torch.complex64, device=device)
     pixels, frequencies, polynomials = _tables(layout, radius, device)
     if n and len(pixels):
-        block = _block(planes)
+        block = min(_VOLUMES, triton.next_power_of_2(planes))
         _extract_kernel[(n, triton.cdiv(len(pixels), _PIXELS), triton.cdiv(planes, block))](
-            _floats(values),
+            torch.view_as_real(values.detach().resolve_conj().contiguous()),
             rotations.detach().contiguous(),
-            _offsets(n, volume_index, device),
             polynomials,
             pixels,
             frequencies,
             torch.view_as_real(slices),
             len(pixels),
             planes,
-            2 * (values.shape[3] if values.ndim == 4 else 1),
+            2 * planes,
             *_geometry(layout),
             2 * size * (size // 2 + 1),
             TAPS=layout.taps,
@@ -185,66 +169,12 @@ def extract(
             PIXELS=_PIXELS,
             VOLUMES=block,
         )
-    return slices if many else slices[:, 0]
-
-
-def insert(
-    slices: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-    n_volumes: int | None,
-) -> Tensor:
-    """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices. complex64."""
-    n, device = len(rotations), slices.device
-    shape = layout.shape if n_volumes is None else (*layout.shape, n_volumes)
-    values = torch.zeros(shape, dtype=torch.complex64, device=device)
-    stacked = slices.detach().reshape(n, -1, *slices.shape[-2:])
-    entries = (
-        torch.arange(n, device=device),
-        _offsets(n, volume_index, device),
-        torch.ones(n, device=device),
-    )
-    _scatter(
-        torch.view_as_real(stacked.resolve_conj().contiguous()),
-        entries,
-        rotations,
-        layout,
-        radius,
-        torch.view_as_real(values),
-        voxel_stride=2 * (1 if n_volumes is None else n_volumes),
-        halve=False,
-    )
-    return values
-
-
-def rotation_gradient(
-    gradients: Tensor,
-    values: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-) -> Tensor:
-    """Gradient (n, 3, 3) of slices with respect to the rotations: the reference's, in batches."""
-    parts = [
-        reference.rotation_gradient(
-            gradients[first : first + _GRADIENT_BATCH],
-            values,
-            rotations[first : first + _GRADIENT_BATCH],
-            layout,
-            radius,
-            None if volume_index is None else volume_index[first : first + _GRADIENT_BATCH],
-        )
-        for first in range(0, len(rotations), _GRADIENT_BATCH)
-    ]
-    return torch.cat(parts) if parts else torch.zeros_like(rotations)
+    return slices if values.ndim == 4 else slices[:, 0]
 
 
 def accumulate(
-    data: tuple[Tensor | None, Tensor | None],
-    grids: tuple[Tensor | None, Tensor | None],
+    data: tuple[Tensor, Tensor],
+    grids: tuple[Tensor, Tensor],
     entries: tuple[Tensor, Tensor, Tensor],
     rotations: Tensor,
     layout: GridLayout,
@@ -252,27 +182,15 @@ def accumulate(
 ) -> None:
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
-    Numerators are complex64, weights float32; a missing one is None in both pairs. In place. The x = 0 column
-    is halved: ``friedel_symmetrise`` adds the other half.
+    Numerators are complex64, weights float32. In place. The x = 0 column is halved: ``friedel_symmetrise`` adds the
+    other half.
     """
     images, volumes, factors = entries
     for values, grid in zip(data, grids, strict=True):
-        if values is None or grid is None:
-            continue
-        source = torch.view_as_real(values.resolve_conj().contiguous()) if values.is_complex() else values[..., None]
-        target = torch.view_as_real(grid) if grid.is_complex() else grid[..., None]
-        components = source.shape[-1]
+        target = torch.view_as_real(grid) if grid.is_complex() else grid
+        components = 2 if grid.is_complex() else 1
         offsets = volumes * (components * grid[0].numel())
-        _scatter(
-            source.contiguous()[:, None],
-            (images, offsets, factors),
-            rotations,
-            layout,
-            radius,
-            target,
-            voxel_stride=components,
-            halve=True,
-        )
+        _scatter(values, (images, offsets, factors), rotations, layout, radius, target, voxel_stride=components)
 
 
 def accumulate_interleaved(
@@ -290,23 +208,14 @@ def accumulate_interleaved(
     """
     n, pairs = len(rotations), 2 * factors[0].shape[1]
     for values, own, first in zip(data, factors, (0, pairs), strict=True):
-        source = torch.view_as_real(values.resolve_conj().contiguous()) if values.is_complex() else values[..., None]
-        components, channels = source.shape[-1], own.shape[1]
-        offsets = first + components * torch.arange(channels, device=own.device)
-        _scatter(
-            source.contiguous()[:, None],
-            (
-                torch.arange(n, device=own.device).repeat(channels),
-                offsets.repeat_interleave(n),
-                own.detach().float().T.reshape(-1),
-            ),
-            rotations,
-            layout,
-            radius,
-            grid,
-            voxel_stride=grid.shape[3],
-            halve=True,
+        channels = own.shape[1]
+        offsets = first + (2 if values.is_complex() else 1) * torch.arange(channels, device=own.device)
+        entries = (
+            torch.arange(n, device=own.device).repeat(channels),
+            offsets.repeat_interleave(n),
+            own.detach().float().T.reshape(-1),
         )
+        _scatter(values, entries, rotations, layout, radius, grid, voxel_stride=grid.shape[3])
 
 
 def _scatter(
@@ -318,17 +227,16 @@ def _scatter(
     target: Tensor,
     *,
     voxel_stride: int,
-    halve: bool,
 ) -> None:
-    """Launch the insertion of (n, k, y, h, components) into a grid, entry by entry (image, offset, factor)."""
+    """Launch the insertion of (n, y, h), complex or real, into a grid, entry by entry (image, offset, factor)."""
     pixels, frequencies, polynomials = _tables(layout, radius, source.device)
-    planes, components = source.shape[1], source.shape[-1]
+    components = 2 if source.is_complex() else 1
     images, offsets, factors = entries
     if not len(images) or not len(pixels):
         return
-    block = _block(planes)
-    _insert_kernel[(len(images), triton.cdiv(len(pixels), _PIXELS), triton.cdiv(planes, block))](
-        source,
+    source = source.resolve_conj().contiguous()
+    _insert_kernel[(len(images), triton.cdiv(len(pixels), _PIXELS))](
+        torch.view_as_real(source) if source.is_complex() else source,
         images,
         offsets,
         factors,
@@ -338,16 +246,13 @@ def _scatter(
         frequencies,
         target,
         len(pixels),
-        planes,
         voxel_stride,
         *_geometry(layout),
-        components * source.shape[2] * source.shape[3],
+        components * source[0].numel(),
         TAPS=layout.taps,
         COEFFICIENTS=polynomials.shape[1],
         COMPONENTS=components,
-        HALVE=halve,
         PIXELS=_PIXELS,
-        VOLUMES=block,
     )
 
 
@@ -364,17 +269,3 @@ def _tables(layout: GridLayout, radius: float, device: torch.device) -> tuple[Te
 def _geometry(layout: GridLayout) -> tuple[int, int, int]:
     _, rows, columns = layout.shape
     return layout.center, rows * columns, columns
-
-
-def _offsets(n: int, volume_index: Tensor | None, device: torch.device) -> Tensor:
-    if volume_index is None:
-        return torch.zeros(n, dtype=torch.int64, device=device)
-    return 2 * volume_index.to(device=device, dtype=torch.int64)
-
-
-def _block(volumes: int) -> int:
-    return min(_VOLUMES, triton.next_power_of_2(volumes))
-
-
-def _floats(values: Tensor) -> Tensor:
-    return torch.view_as_real(values.detach().resolve_conj().contiguous())

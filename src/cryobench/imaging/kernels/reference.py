@@ -1,8 +1,7 @@
 """The slice operators in plain PyTorch: readable, on any device, in single or double precision.
 
-Reference in tests of the compiled bodies. Differentiable by autograd in the volume and in the rotations.
-Every pixel gathers from (or scatters to) all its taps with explicit indices, which takes the memory of taps³
-index tensors of the images' size.
+Reference in tests of the compiled bodies. Every pixel gathers from (or scatters to) all its taps with explicit
+indices, which takes the memory of taps³ index tensors of the images' size.
 """
 
 from collections.abc import Iterator
@@ -14,69 +13,35 @@ from cryobench.imaging.interpolation import tap_polynomials
 from cryobench.imaging.layout import GridLayout
 
 
-def extract(
-    values: Tensor, rotations: Tensor, layout: GridLayout, radius: float, volume_index: Tensor | None
-) -> Tensor:
-    """Slices (n, y, h), or (n, k, y, h) from a stack without ``volume_index``."""
-    many = values.ndim == 4 and volume_index is None
+def extract(values: Tensor, rotations: Tensor, layout: GridLayout, radius: float) -> Tensor:
+    """Slices (n, y, h), or (n, k, y, h) from a stack."""
     flat = values.reshape(-1, values.shape[3] if values.ndim == 4 else 1)
     pixels, mirrored, taps = _locate(rotations, layout, radius)
     total = flat.new_zeros(())
     for index, weight in taps:
-        if volume_index is None:
-            total = total + weight[..., None] * flat[index]
-        else:
-            total = total + (weight * flat[index, volume_index[:, None]])[..., None]
+        total = total + weight[..., None] * flat[index]
     total = torch.where(mirrored[..., None], total.conj(), total)
     size = layout.box_size
     slices = total.new_zeros(len(rotations), total.shape[-1], size * (size // 2 + 1))
     slices = slices.index_copy(2, pixels, total.movedim(-1, 1))
     slices = slices.reshape(len(rotations), -1, size, size // 2 + 1)
-    return slices if many else slices[:, 0]
+    return slices if values.ndim == 4 else slices[:, 0]
 
 
-def insert(
-    slices: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-    n_volumes: int | None,
-) -> Tensor:
-    """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices."""
-    volumes = 1 if n_volumes is None else n_volumes
+def insert(slices: Tensor, rotations: Tensor, layout: GridLayout, radius: float) -> Tensor:
+    """Stored grid (z, y, x) of the inserted slices (n, y, h): the adjoint of ``extract`` from one volume."""
     pixels, mirrored, taps = _locate(rotations, layout, radius)
-    stacked = slices.reshape(len(rotations), -1, slices.shape[-2] * slices.shape[-1]).movedim(1, -1)
-    chosen = stacked[:, pixels]
-    chosen = torch.where(mirrored[..., None], chosen.conj(), chosen)
-    voxels = layout.shape[0] * layout.shape[1] * layout.shape[2]
-    flat = torch.zeros(voxels * volumes, dtype=chosen.dtype, device=chosen.device)
-    each = torch.arange(volumes, device=chosen.device) if volume_index is None else volume_index[:, None, None]
+    chosen = slices.flatten(1)[:, pixels]
+    chosen = torch.where(mirrored, chosen.conj(), chosen)
+    grid = torch.zeros(layout.shape, dtype=chosen.dtype, device=chosen.device)
     for index, weight in taps:
-        target = (index[..., None] * volumes + each).expand(chosen.shape)
-        flat = flat.index_add(0, target.reshape(-1), (weight[..., None] * chosen).reshape(-1))
-    return flat.reshape(layout.shape if n_volumes is None else (*layout.shape, volumes))
-
-
-def rotation_gradient(
-    gradients: Tensor,
-    values: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-) -> Tensor:
-    """Gradient (n, 3, 3) of slices with incoming ``gradients`` with respect to the rotations."""
-    with torch.enable_grad():
-        free = rotations.detach().requires_grad_()
-        slices = extract(values.detach(), free, layout, radius, volume_index)
-        (result,) = torch.autograd.grad(slices, free, gradients)
-    return result
+        grid.view(-1).index_add_(0, index.flatten(), (weight * chosen).flatten())
+    return grid
 
 
 def accumulate(
-    data: tuple[Tensor | None, Tensor | None],
-    grids: tuple[Tensor | None, Tensor | None],
+    data: tuple[Tensor, Tensor],
+    grids: tuple[Tensor, Tensor],
     entries: tuple[Tensor, Tensor, Tensor],
     rotations: Tensor,
     layout: GridLayout,
@@ -84,20 +49,18 @@ def accumulate(
 ) -> None:
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
-    Numerators are complex, weights real; a missing one is None in both pairs. In place. The x = 0 column
-    is halved: ``friedel_symmetrise`` adds the other half.
+    Numerators are complex, weights real. In place. The x = 0 column is halved: ``friedel_symmetrise`` adds the other
+    half.
     """
     images, volumes, factors = entries
     for values, grid in zip(data, grids, strict=True):
-        if values is None or grid is None:
-            continue
         halved = torch.ones(values.shape[-1], device=values.device)
         halved[0] = 0.5
         for volume in range(len(grid)):
             chosen = volumes == volume
             which, factor = images[chosen], factors[chosen, None, None] * halved
             spectra = (values[which] * factor).to(torch.complex64)
-            total = insert(spectra, rotations[which], layout, radius, None, None)
+            total = insert(spectra, rotations[which], layout, radius)
             grid[volume] += total if grid.is_complex() else total.real
 
 
@@ -119,12 +82,11 @@ def accumulate_interleaved(
     halved[0] = 0.5
     for channel in range(factors[0].shape[1]):
         slices = data[0] * halved * factors[0][:, channel, None, None]
-        grid[..., 2 * channel : 2 * channel + 2] += torch.view_as_real(
-            insert(slices, rotations, layout, radius, None, None)
-        ).to(grid.dtype)
+        inserted = insert(slices, rotations, layout, radius)
+        grid[..., 2 * channel : 2 * channel + 2] += torch.view_as_real(inserted).to(grid.dtype)
     for channel in range(factors[1].shape[1]):
         slices = (data[1] * halved * factors[1][:, channel, None, None]).to(data[0].dtype)
-        grid[..., pairs + channel] += insert(slices, rotations, layout, radius, None, None).real.to(grid.dtype)
+        grid[..., pairs + channel] += insert(slices, rotations, layout, radius).real.to(grid.dtype)
 
 
 def _locate(
@@ -139,7 +101,7 @@ def _locate(
     points = layout.padding * frequencies @ rotations[:, :2]
     mirrored = points[..., 0] < 0
     points = torch.where(mirrored[..., None], -points, points)
-    floor = points.detach().floor()
+    floor = points.floor()
     fraction = points - floor
     coefficients = torch.as_tensor(tap_polynomials(layout.kernel, layout.padding).copy())
     coefficients = coefficients.to(device=device, dtype=rotations.dtype)

@@ -32,7 +32,6 @@ def project_atoms(
     resolution: float,
     *,
     shifts: Float[torch.Tensor, "_ 2"] | None = None,
-    cutoff: float = CUTOFF,
 ) -> Images:
     """Projections (n, y, x), float32, of atoms in n poses.
 
@@ -55,8 +54,6 @@ def project_atoms(
     shifts
         (n, 2), x and y in Å, the displacement that centres the particle: it appears displaced by minus the shift.
         None for centred particles.
-    cutoff
-        Extent of a Gaussian, in sigma, along each axis.
 
     Raises
     ------
@@ -81,7 +78,7 @@ def project_atoms(
     conformations = np.broadcast_to(positions, (count, atoms, 3))
     values = np.ascontiguousarray(weights, dtype=np.float64)
     turns, moves = _as_float64(rotations), _as_float64(shifts)
-    grid = float(pixel_size), sigma_from_resolution(resolution), float(cutoff)
+    grid = float(pixel_size), sigma_from_resolution(resolution), CUTOFF
     table = tabulate_gaussian(*grid)
 
     def project(image: int) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from cryobench._errors import FormatError
+from cryobench._sampling import spread_indices
 from cryobench.data import Particles
 from cryobench.io.adoption.image_keys import image_keys
 from cryobench.io.adoption.stated_size import differs
@@ -41,7 +42,7 @@ def check_particles(particles: Particles, notes: list[str]) -> Particles:
 
 
 def _check_pixels(stacks: MrcStacks) -> None:
-    chosen = np.unique(np.linspace(0, len(stacks) - 1, min(_SAMPLE, len(stacks))).astype(np.int64))
+    chosen = spread_indices(len(stacks), _SAMPLE)
     for start in range(0, len(chosen), _CHUNK):
         some = chosen[start : start + _CHUNK]
         finite = np.isfinite(stacks.read(some)).all(axis=(1, 2))

@@ -81,11 +81,6 @@ class MrcStacks:
         self._check_entries(counts)
         self._stacks = OpenStacks(self.headers)
 
-    @property
-    def storage_order(self) -> np.ndarray:
-        """(n,) images in the order in which they are stored."""
-        return np.lexsort((self.image_index, self.file_index))
-
     def __len__(self) -> int:
         return len(self.file_index)
 

@@ -7,6 +7,7 @@ image, and methods visit images by direction, in no order on disk. Read-ahead is
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 from collections.abc import Sequence
@@ -19,8 +20,6 @@ from cryobench.io.formats.mrc_header import MrcHeader
 
 _PART = 4
 """A source opens at most one in so many of the files that a process may have open."""
-_UNKNOWN_LIMIT = 64
-"""Number of stacks open at a time on Windows, which states no such limit."""
 
 
 class OpenStacks:
@@ -58,7 +57,6 @@ class _Stack:
     def __init__(self, header: MrcHeader) -> None:
         self._header = header
         self._file = header.path.open("rb", buffering=0)
-        self._lock = threading.Lock()
         if os.fstat(self._file.fileno()).st_size < header.offset + header.shape[0] * header.image_bytes:
             raise self._shortened()
         if hasattr(os, "posix_fadvise"):
@@ -71,18 +69,13 @@ class _Stack:
     def copy(self, first: int, target: np.ndarray) -> None:
         header = self._header
         stored = target if target.dtype == header.dtype else np.empty(target.shape, header.dtype)
-        self._read(header.offset + first * header.image_bytes, memoryview(stored.reshape(-1).view(np.uint8)))
+        self._read(header.offset + first * header.image_bytes, stored.reshape(-1).view(np.uint8).data)
         if stored is not target:
             np.copyto(target, stored, casting="unsafe")
 
     def _read(self, offset: int, target: memoryview) -> None:
         while len(target):
-            if hasattr(os, "preadv"):
-                count = os.preadv(self._file.fileno(), [target], offset)
-            else:
-                with self._lock:
-                    self._file.seek(offset)
-                    count = self._file.readinto(target) or 0
+            count = os.preadv(self._file.fileno(), [target], offset)
             if count == 0:
                 raise self._shortened()
             offset, target = offset + count, target[count:]
@@ -93,9 +86,5 @@ class _Stack:
 
 def _most_open() -> int:
     """Number of stacks that one source may have open at a time: each takes one of the process's open files."""
-    if sys.platform == "win32":
-        return _UNKNOWN_LIMIT
-    import resource
-
     allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(1, (sys.maxsize if allowed == resource.RLIM_INFINITY else allowed) // _PART)

@@ -42,7 +42,7 @@ and the scale of the images cancel, so a difference in percent is meaningful. It
 that iteration's radius.
 """
 
-from cryobench.methods.classification_3d.classification import Classification3D, classify
+from cryobench.methods.classification_3d.classification import Classification3D
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 
-__all__ = ["Classification3D", "Classification3DSettings", "classify"]
+__all__ = ["Classification3D", "Classification3DSettings"]

@@ -6,8 +6,8 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Int
 
-from cryobench.data import ClassVolumes, Convergence, HalfSetFsc, Particles, Reconstruction
-from cryobench.methods.classification_3d.iterations import Classification, Progression
+from cryobench.data import ClassVolumes, HalfSetFsc, Particles, Reconstruction
+from cryobench.methods.classification_3d.iterations import Classification
 from cryobench.methods.classification_3d.settings import Classification3DSettings
 from cryobench.methods.method import Method, Preset
 from cryobench.reconstruction.engine import RunContext, iterate
@@ -33,7 +33,7 @@ class Classification3D(Method[Classification3DSettings]):
     small: ClassVar = {"n_classes": 3, "initial_resolution": 12.0, "n_components": 4}
 
     @property
-    def uses_mask(self) -> bool:
+    def uses_mask(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether classes are multiplied by it, besides the sphere."""
         return self.settings.solvent_mask
 
@@ -50,7 +50,8 @@ class Classification3D(Method[Classification3DSettings]):
         """
         half_sets = split_halves(len(particles), context.seed)
         run = Classification(particles, self.settings, context)
-        state, convergence = _iterate(run, particles, context)
+        kept = context.open_checkpoint(particles, {"method": self.name, **self.settings.model_dump(mode="json")})
+        state, convergence = iterate(run, kept, context.progress)
         fsc, notes = compare_halves(
             run.passes,
             state.members.posteriors,
@@ -76,22 +77,3 @@ class Classification3D(Method[Classification3DSettings]):
             ),
             notes=(*run.notes, *notes),
         )
-
-
-def classify(
-    particles: Particles,
-    settings: Classification3DSettings,
-    context: RunContext | None = None,
-    initial_labels: Int[np.ndarray, "n"] | None = None,
-) -> tuple[Progression, Convergence]:
-    """State after all iterations and their outcome, from the start of the settings or, for studies, from labels.
-
-    Errors as ``Classification``.
-    """
-    context = context or RunContext()
-    return _iterate(Classification(particles, settings, context, initial_labels), particles, context)
-
-
-def _iterate(run: Classification, particles: Particles, context: RunContext) -> tuple[Progression, Convergence]:
-    kept = context.open_checkpoint(particles, {"method": "3d-class", **run.settings.model_dump(mode="json")})
-    return iterate(run, kept, context.progress)

@@ -52,16 +52,11 @@ class Progression:
 class Classification(Iteration[Progression]):
     """The iterations of one classification.
 
-    Parameters
-    ----------
-    initial_labels
-        (n,) initial classes instead of those of the settings.
-
     Raises
     ------
     ValueError
-        If there are fewer particles than classes, all particles are the same image, a resolution is beyond that of
-        the images, or a label is not a class.
+        If there are fewer particles than classes, all particles are the same image, or a resolution is beyond that of
+        the images.
     MemoryShortage
         If that many classes do not fit.
     """
@@ -71,26 +66,14 @@ class Classification(Iteration[Progression]):
     objective = "leave-one-out log-likelihood minus that of noise alone, shells up to the likelihood radius"
     shown = ("log-likelihood", "changed")
 
-    def __init__(
-        self,
-        particles: Particles,
-        settings: Classification3DSettings,
-        context: RunContext,
-        initial_labels: Int[np.ndarray, "n"] | None = None,
-    ) -> None:
+    def __init__(self, particles: Particles, settings: Classification3DSettings, context: RunContext) -> None:
         n, n_classes, compute = len(particles), settings.n_classes, context.compute
         if n_classes > n:
             raise ValueError(
                 f"{n_classes} classes were requested but there are only {n} particles: set n_classes lower."
             )
-        if initial_labels is not None and (
-            initial_labels.shape != (n,) or initial_labels.min() < 0 or initial_labels.max() >= n_classes
-        ):
-            raise ValueError(
-                f"initial labels must be {n} integers from 0 to {n_classes - 1}, got shape {initial_labels.shape}."
-            )
         self.settings, self.seed, self.progress = settings, context.seed, context.progress
-        self.device, self._labels = compute.device, initial_labels
+        self.device = compute.device
         self.looks = plan_iterations(settings, n, particles.box_size, particles.pixel_size)
         self.n_steps = len(self.looks)
         self._end = Look(self.looks[-1].radius, n)
@@ -134,8 +117,6 @@ class Classification(Iteration[Progression]):
 
     def _first_labels(self) -> Int[np.ndarray, "n"]:
         n, settings = len(self.passes), self.settings
-        if self._labels is not None:
-            return self._labels.astype(np.int64)
         if settings.n_classes == 1 or settings.initialisation == "random":
             return assign_at_random(n, settings.n_classes, self.seed)
         if settings.initialisation == "pca":
@@ -275,5 +256,5 @@ def class_bytes(box_size: int, *, online: bool) -> float:
 
     With mini-batches (``online``) the previous sums are kept as well.
     """
-    grid = float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    grid = GridLayout(box_size).n_entries
     return 2 * 4 * box_size**3 + (8 + 12 * (2 if online else 1)) * grid

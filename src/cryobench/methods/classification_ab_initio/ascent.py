@@ -162,7 +162,7 @@ class Ascent(Iteration[Ascended]):
         batch, which is less, kept 2 to 5 % fewer particles in their class.
         """
         settings, power = self.settings, self.passes.mean_power
-        shape = GridLayout(self.disc.box_size, 1, "trilinear").shape
+        shape = GridLayout(self.disc.box_size).shape
         weight = torch.zeros(settings.n_classes, *shape, device=self.device)
         if self._given is not None:
             given = torch.from_numpy(np.array(self._given.volumes, dtype=np.float32)).to(self.device)
@@ -308,7 +308,7 @@ class Ascent(Iteration[Ascended]):
 
 def class_bytes(box_size: int) -> float:
     """Bytes that a class takes."""
-    return _ARRAYS * 4.0 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 16.0 * box_size**3
+    return _ARRAYS * 4.0 * GridLayout(box_size).n_entries + 16.0 * box_size**3
 
 
 def _sum_ctf(spectra: ImageSpectra) -> tuple[Sums, Rows]:

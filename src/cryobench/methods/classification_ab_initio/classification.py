@@ -53,6 +53,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
 
     name = "3d-class-ab-initio"
     poses = "estimated"
+    uses_mask = False  # volumes are kept within a sphere
     permutes = False
     Settings = ClassificationAbInitioSettings
     presets: ClassVar[Mapping[str, Preset]] = {
@@ -101,11 +102,6 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         started = type(self)(self.settings.model_copy(update=changes))
         started.given = Given(np.asarray(volumes), n_iterations)
         return started
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: volumes are kept within a sphere."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Class responsibilities (n, k), poses of the particles in the frame of their class, class volumes.
@@ -199,7 +195,7 @@ class ClassificationAbInitio(Method[ClassificationAbInitioSettings]):
         notes = [
             *ascent.notes,
             *notes,
-            *judge_shifts(outcome.shifts, plan.shifts, particles.pixel_size, "shift_range"),
+            *judge_shifts(outcome.shifts, plan.shifts, particles.pixel_size),
             *judge_views(views, np.repeat(classes, len(group)), ascent.looks[-1].radius),
             *judge_classes(outcome.missed),
         ]

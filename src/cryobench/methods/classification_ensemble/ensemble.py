@@ -35,6 +35,7 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
 
     name = "3d-class-ensemble"
     poses = "estimated"
+    uses_mask = False  # volumes are kept within a sphere
     permutes = False
     compared_on = 240
     Settings = ClassificationEnsembleSettings
@@ -76,11 +77,6 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
             "n_refinements": 1,
         },
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: volumes are kept within a sphere."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Responsibilities (n, k) of the species, poses in the frame of each, and their volumes.
@@ -155,6 +151,8 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         self, particles: Particles, found: Reconstruction, finished: Finished, visits: int, context: RunContext
     ) -> list[str]:
         """A sentence on one-shot classification at as many visits, if it is requested."""
+        from sklearn.metrics import adjusted_rand_score
+
         if not self.settings.one_shot:
             return []
         assert found.posteriors is not None
@@ -163,19 +161,13 @@ class ClassificationEnsemble(Method[ClassificationEnsembleSettings]):
         method = self._base(particles, n_classes, n_starts=n_starts)
         other = method.reconstruct(particles, np.zeros(1, dtype=int), context.with_checkpoint("one-shot"))
         assert other.posteriors is not None
-        agreement = _rand_index(found.posteriors.argmax(1), other.posteriors.argmax(1))
+        agreement = adjusted_rand_score(found.posteriors.argmax(1), other.posteriors.argmax(1))
         likelihoods = [_mean_likelihood(each) for each in (found, other)]
         return [
             f"One-shot classification into {n_classes} classes, the best of {n_starts} random starts, which is as "
             f"many visits of images: log-likelihood per image {likelihoods[1]:.2f}, where the ensemble has "
             f"{likelihoods[0]:.2f}; adjusted Rand index between the two {agreement:.2f}."
         ]
-
-
-def _rand_index(one: Int[np.ndarray, "n"], other: Int[np.ndarray, "n"]) -> float:
-    from sklearn.metrics import adjusted_rand_score
-
-    return float(adjusted_rand_score(one, other))
 
 
 def _mean_likelihood(found: Reconstruction) -> float:

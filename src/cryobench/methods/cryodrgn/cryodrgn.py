@@ -29,6 +29,7 @@ class Cryodrgn(Method[CryodrgnSettings]):
 
     name = "cryodrgn"
     poses = "given"
+    uses_mask = False  # whole images are compared
     precisions = ("bfloat16", "float32")
     trains = True
     repeats = 0.4
@@ -51,11 +52,6 @@ class Cryodrgn(Method[CryodrgnSettings]):
         "learning_rate": 3e-3,
         "beta": 0.1,
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: whole images are compared."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents; volumes of the query particles decoded by the network.

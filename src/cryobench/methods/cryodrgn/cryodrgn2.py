@@ -23,6 +23,7 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
 
     name = "cryodrgn2"
     poses = "estimated"
+    uses_mask = False  # whole images are compared
     precisions = ("bfloat16", "float32")
     trains = True
     permutes = False
@@ -65,11 +66,6 @@ class Cryodrgn2(Method[Cryodrgn2Settings]):
         "shift_range": 2.0,
         "shift_count": 4,
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: whole images are compared."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Posterior means (n, k) of the latents, poses, and volumes of the query particles decoded by the network.

@@ -26,6 +26,7 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
 
     name = "cryodrgn-ai"
     poses = "estimated"
+    uses_mask = False  # whole images are compared
     precisions = ("bfloat16", "float32")
     trains = True
     permutes = False
@@ -68,11 +69,6 @@ class CryodrgnAi(Method[CryodrgnAiAbInitioSettings]):
         "shift_range": 2.0,
         "shift_count": 4,
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: whole images are compared."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) and poses of the tables, and volumes of the query particles decoded by the network.

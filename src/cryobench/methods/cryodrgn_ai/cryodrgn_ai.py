@@ -44,6 +44,7 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
 
     name = "cryodrgn-ai-fixed"
     poses = "given"
+    uses_mask = False  # whole images are compared
     precisions = ("bfloat16", "float32")
     trains = True
     repeats = 0.7
@@ -62,11 +63,6 @@ class CryodrgnAiFixed(Method[CryodrgnAiSettings]):
         "learning_rate": 3e-3,
         "latent_learning_rate": 3e-2,
     }
-
-    @property
-    def uses_mask(self) -> bool:
-        """False: whole images are compared."""
-        return False
 
     def estimate(self, particles: Particles, queries: Int[np.ndarray, "q"], context: RunContext) -> Reconstruction:
         """Latents (n, k) of the table, and volumes of the query particles decoded by the network.

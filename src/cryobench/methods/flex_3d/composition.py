@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Bool, Complex, Float, Int
 from torch import Tensor
 
+from cryobench._sampling import spread_indices
 from cryobench.imaging.real_space.moved_voxels import BoundVoxels, spread_voxels
 from cryobench.methods.flex_3d.map_fit import Imaging
 from cryobench.reconstruction.deformation import Mesh
@@ -56,7 +57,7 @@ def measure_composition(
     """
     n = len(latents)
     sample = np.zeros(n, dtype=bool)
-    sample[np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int)] = True
+    sample[spread_indices(n, _SAMPLE)] = True
     blocks = divide_voxels(imaging.voxels, imaging.mesh, values.clamp(min=0).cpu().numpy(), divisions)
     _, rows = passes.run(_score_blocks, imaging, values.cpu(), blocks, own=(latents, sample))
     return estimate_variation(rows["scores"][sample], rows["information"][sample])

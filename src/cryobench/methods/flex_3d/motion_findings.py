@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from cryobench._sampling import spread_indices
 from cryobench.data import LatentDensity, Motion
 from cryobench.methods.flex_3d.settings import RANGE
 from cryobench.methods.flex_3d.solvent import Body
@@ -85,7 +86,7 @@ def measure_strain(
     flow: FlowNetwork, body: Body, values: Float[Tensor, "m"], latents: Float[np.ndarray, "n k"]
 ) -> Strain:
     """Strain of particles evenly spaced in the table."""
-    chosen = np.unique(np.linspace(0, len(latents) - 1, min(len(latents), _SAMPLE)).astype(int))
+    chosen = spread_indices(len(latents), _SAMPLE)
     mesh, device = body.mesh, values.device
     of_voxel = np.repeat(np.arange(len(mesh.elements)), np.diff(body.voxels.starts))
     mass = np.bincount(of_voxel, weights=values.clamp(min=0).cpu().numpy(), minlength=len(mesh.elements))

@@ -13,14 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench._threads import run_parts
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
-from cryobench.imaging.kernels.cpu.covariance_prior import SETTLED, iterate_prior
+from cryobench.imaging.kernels.cpu.covariance_prior import iterate_prior
 from cryobench.methods.recovar.covariance_columns import ColumnSums
-from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC, fsc_of_sums, signal_to_noise
+from cryobench.reconstruction.statistics import LEAST_FSC, MOST_FSC
 
 _PRIOR_FACTOR = 1e-2
 """First prior of a column over the outer product of the mean's (published)."""
@@ -84,39 +84,3 @@ def solve_columns(
     bounds = np.linspace(0, count, min(count, 4) + 1).astype(int).tolist()
     run_parts(solve, list(pairwise(bounds)))
     return volumes, curves
-
-
-def iterate_prior_by_sums(
-    top: Complex[np.ndarray, "half part v"],
-    bottom: Float[np.ndarray, "half v"],
-    shells: Int[np.ndarray, "v"],
-    weights: Float[np.ndarray, "v"],
-    prior: Float[np.ndarray, "s"],
-    rounds: int,
-) -> tuple[Float[np.ndarray, "s"], Float[np.ndarray, "s"]]:
-    """R after a number of rounds from ``prior``, and the last FSC: reference for tests of the kernel.
-
-    ``shells`` and ``weights`` are those of the entries.
-    """
-    prior, curve = prior.copy(), np.zeros(len(prior))
-
-    def over_shells(values: Float[np.ndarray, "v"]) -> Float[np.ndarray, "s"]:
-        return np.bincount(shells, weights=weights * values, minlength=len(prior))[: len(prior)]
-
-    within = shells < len(prior)
-    top, bottom, shells, weights = top[..., within], bottom[:, within], shells[within], weights[within]
-    for _ in range(rounds):
-        spread = prior[shells]
-        first, second = top / (bottom + spread)[:, None]
-        squares = [over_shells((np.abs(each) ** 2).sum(0)) for each in (first, second)]
-        sums = [over_shells((first * second.conj()).real.sum(0)), *squares]
-        curve = fsc_of_sums(*(torch.from_numpy(each) for each in sums)).numpy()
-        h = bottom.mean(0)
-        gain, noise = over_shells((h / (h + spread)) ** 2), over_shells(h / (h + spread) ** 2)
-        seen = (gain > 0) & (noise > 0)
-        updated = np.where(seen, gain / np.where(seen, noise, 1) / signal_to_noise(curve), prior)
-        change = np.abs(np.log(updated / prior)).max()
-        prior = updated
-        if change < SETTLED:
-            break
-    return prior, curve

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK
@@ -66,8 +64,8 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
         n, n_bins=settings.n_bins, n_bandwidths=settings.n_bandwidths, min_particles=settings.min_particles
     )
     plan_regression(compute, n, box_size, sizes)
-    grid, padded = (float(np.prod(GridLayout(box_size, padding, "trilinear").shape)) for padding in (1, PADDING))
-    touched = len(find_touched(GridLayout(box_size, 1, "trilinear"), (box_size - 1) // 2))
+    grid, padded = (GridLayout(box_size, padding).n_entries for padding in (1, PADDING))
+    touched = len(find_touched(GridLayout(box_size), (box_size - 1) // 2))
     fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + patch_bytes(touched)
     solved = 2 * settings.n_columns * mask_voxels * 4
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.

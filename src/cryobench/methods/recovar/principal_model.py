@@ -106,7 +106,7 @@ class ModelEstimate:
         chosen = choose_columns(
             variance,
             weight,
-            GridLayout(size, 1, "trilinear"),
+            GridLayout(size),
             n_columns=self.settings.n_columns,
             radius=radius,
             exclusion=self.settings.column_exclusion,

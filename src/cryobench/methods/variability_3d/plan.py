@@ -93,7 +93,7 @@ def reserve_components(particles: Particles, n_components: int, box_size: int, c
 
     MemoryShortage if they do not fit; the message says how many would.
     """
-    full, voxels = particles.box_size, float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    full, voxels = particles.box_size, GridLayout(box_size).n_entries
 
     def needed(k: int) -> float:
         """Sums and their solution in the small box, volumes in the full one, and a batch of images."""

@@ -20,7 +20,8 @@ from jaxtyping import Float, Int, Shaped
 from scipy.optimize import linear_sum_assignment
 
 from cryobench._one_thread import one_thread
-from cryobench.data import Dataset, GroundTruth, Reconstruction
+from cryobench._sampling import spread_indices
+from cryobench.data import Dataset, GroundTruth, Reconstruction, most_probable
 from cryobench.metrics.metric import check_particles
 
 STARTS = 4
@@ -103,10 +104,9 @@ def classify(reconstruction: Reconstruction, n_clusters: int, *, seed: int = 0) 
     """
     if reconstruction.posteriors is not None:
         posteriors = reconstruction.posteriors
-        finite = np.isfinite(posteriors).all(axis=1)
-        if not finite.any():
+        labels = most_probable(posteriors)
+        if (labels < 0).all():
             raise ValueError(f"all {len(posteriors)} rows of posteriors of {reconstruction.name} hold NaN.")
-        labels = np.where(finite, np.argmax(np.nan_to_num(posteriors, nan=-1.0), axis=1), -1)
         return Classes(labels, posteriors.shape[1], "posteriors")
     if reconstruction.latents is None:
         raise ValueError(f"{reconstruction.name} has neither posteriors nor latents: there are no classes.")
@@ -138,7 +138,7 @@ def cluster_latents(
         labels[finite] = which.ravel()
         return labels, len(distinct)
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
-    fitted = np.unique(np.linspace(0, len(values) - 1, min(len(values), MOST_FITTED)).astype(np.int64))
+    fitted = spread_indices(len(values), MOST_FITTED)
     if len(np.unique(values[fitted], axis=0)) < n_clusters:
         fitted = np.arange(len(values))  # many are equal, so that the sample has fewer distinct ones than clusters
     means = KMeans(n_clusters, n_init=STARTS, random_state=state)  # pyright: ignore[reportArgumentType]

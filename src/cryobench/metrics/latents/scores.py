@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.latents.imbalance import NEIGHBOURS, SUBSET_SIZE, InformationImbalance, information_imbalance
 from cryobench.metrics.latents.latent_spaces import (
@@ -26,7 +26,7 @@ from cryobench.metrics.latents.latent_spaces import (
     pair_spaces,
 )
 from cryobench.metrics.latents.neighbourhood import OFFSETS, RADII, neighbourhood_similarity
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import centred_interval, resample_means
 
 MOST_NEIGHBOURHOODS = 100_000
@@ -81,7 +81,7 @@ class NeighbourhoodSimilarityMetric(Metric):
     ) -> Scores:
         """Scores at some radii and their mean over all; curve "neighbourhood-similarity" has every quantity."""
         pair = pair_spaces(reconstruction, dataset, at_most=MOST_NEIGHBOURHOODS, seed=seed)
-        with shown(progress).task("neighbourhood similarity", len(pair.particles)) as task:
+        with (progress or Silent()).task("neighbourhood similarity", len(pair.particles)) as task:
             found = neighbourhood_similarity(pair.truth, pair.latent, RADII, offsets=OFFSETS, advance=task.advance)
         whole, scored = pair, found
         if len(pair.unplaced):
@@ -162,7 +162,7 @@ class InformationImbalanceMetric(Metric):
         together = draw_subset(np.arange(n), MOST_TOGETHER, seed=seed, purpose="latent-metrics/together")
         columns, rows, measured = {}, [], np.arange(0)
         total = len(others) * (n + (len(together) if n > SUBSET_SIZE else 0))
-        with shown(progress).task("information imbalance", total) as task:
+        with (progress or Silent()).task("information imbalance", total) as task:
             for name, other in others.items():
                 options = {"ties": "average", "seed": seed, "advance": task.advance}
                 size = min(SUBSET_SIZE, n)

@@ -29,9 +29,9 @@ import pandas as pd
 from jaxtyping import Float, Int, Num
 
 from cryobench._display import Displayed
-from cryobench._progress import Progress
-from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench._progress import Progress, Silent
+from cryobench.data import Dataset, Reconstruction, Score, Scores, most_probable
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.poses.pose_alignment import Mode, PoseAlignment, align_rotations, fit_offset
 from cryobench.metrics.resampling import resample_means, resample_medians
 from cryobench.metrics.volumes.frames import has_own_frames
@@ -232,7 +232,7 @@ class Poses(Metric):
         classes = _classes_with_frames(reconstruction, particles)
         edges = np.arange(0, 180 + BIN_DEG, BIN_DEG)
         sizes = np.bincount(states[states >= 0])
-        with shown(progress).task("pose errors", 2) as task:
+        with (progress or Silent()).task("pose errors", 2) as task:
             whole = pose_error(*rotations, true_shifts=true_shifts, shifts=shifts, states=classes)
             _add_scores(scores, whole, "", particles, states, seed)
             of_bins["particles"] = np.histogram(whole.rotation_deg, edges)[0]
@@ -268,8 +268,7 @@ def _classes_with_frames(
     """
     if not has_own_frames(reconstruction) or reconstruction.posteriors is None:
         return None
-    posteriors = reconstruction.posteriors[particles]
-    classes = np.where(np.isnan(posteriors).any(1), -1, np.nan_to_num(posteriors).argmax(1))
+    classes = most_probable(reconstruction.posteriors[particles])
     return classes if np.bincount(classes + 1)[1:].max(initial=0) >= SMALLEST_STATE else None
 
 

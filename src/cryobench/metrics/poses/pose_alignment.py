@@ -21,6 +21,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from cryobench._sampling import spread_indices
 from cryobench._types import RotationArray, ShiftArray
 from cryobench.rng import stream
 
@@ -72,12 +73,12 @@ def align_rotations(
     """
     if mode == "published":
         return _choose_published(true_rotations, rotations, seed)
-    judges = _spread(len(rotations), _JUDGES)
+    judges = spread_indices(len(rotations), _JUDGES)
     costs, averages = [], []
     for mirrored in (False, True):
         opinions = _opinions(true_rotations[judges], rotations[judges], mirrored=mirrored)
         starts = np.concatenate(
-            [opinions[_spread(len(opinions), _STARTS)], [_nearest_rotation(opinions.mean(axis=0))]]
+            [opinions[spread_indices(len(opinions), _STARTS)], [_nearest_rotation(opinions.mean(axis=0))]]
         )
         first = _distance(starts.reshape(-1, 9) @ opinions.reshape(-1, 9).T).mean(axis=1)
         refined = [_refine(opinions, starts[start]) for start in np.argsort(first, kind="stable")[:_REFINED]]
@@ -140,11 +141,6 @@ def _choose_published(true_rotations: np.ndarray, rotations: np.ndarray, seed: i
     if best is None:
         raise ValueError("there is no particle to align.")
     return best[1]
-
-
-def _spread(n: int, most: int) -> np.ndarray:
-    """At most ``most`` of n indices, evenly spaced."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).astype(np.int64))
 
 
 def fit_offset(rotations: RotationArray, differences: ShiftArray, *, steps: int = _STEPS) -> Float[np.ndarray, "3"]:

@@ -27,7 +27,7 @@ from jaxtyping import Float, Int, Num, Shaped
 
 from cryobench._display import Displayed
 from cryobench._one_thread import one_thread
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.latents.latent_spaces import (
     FEWEST,
@@ -36,7 +36,7 @@ from cryobench.metrics.latents.latent_spaces import (
     find_latent,
     turn_to_circle,
 )
-from cryobench.metrics.metric import Metric, ScoreKind, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, described
 from cryobench.metrics.resampling import centred_interval, resample_means
 from cryobench.rng import stream
 
@@ -194,7 +194,7 @@ class DecodabilityMetric(Metric):
         particles = draw_with_latents(known, placed, MOST, seed=seed)
         coordinates = latent.coordinates[particles]
         rows, by_point = [], []
-        with shown(progress).task("decodability", len(variables)) as task:
+        with (progress or Silent()).task("decodability", len(variables)) as task:
             for name, variable in variables.items():
                 found = decodability(coordinates, variable.values[particles], variable.period, seed=seed)
                 by_point.append(np.stack([found.knn_by_point, found.linear_by_point], axis=1))

@@ -33,11 +33,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Int
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import CollectiveVariable, Dataset, Reconstruction, Score, Scores
 from cryobench.metrics.labels.populations import PSEUDO_COUNT
 from cryobench.metrics.latents.latent_spaces import choose_variables
-from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, check_particles, described
 from cryobench.metrics.resampling import centred_interval
 from cryobench.metrics.variables.neighbourhoods import Neighbourhoods
 from cryobench.metrics.variables.profiles import FEWEST, Comparison, varies
@@ -111,7 +111,7 @@ class Distributions(Metric):
             assert reconstruction.latents is not None  # one of the needs
             places = Neighbourhoods(None, reconstruction.latents[particles[placed]].astype(np.float64))
         rows, tables, samples = [], [], []
-        with shown(progress).task("distributions", len(variables)) as task:
+        with (progress or Silent()).task("distributions", len(variables)) as task:
             for name, variable in variables.items():
                 true_values = np.asarray(variable.values[particles], dtype=np.float64)
                 # Nothing of a particle left out is at a value of its own: all of it is at the mean of all.

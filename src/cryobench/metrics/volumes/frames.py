@@ -30,9 +30,9 @@ from typing import Any, Literal
 import numpy as np
 
 from cryobench._errors import UnknownName
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import ClassVolumes, Dataset, Reconstruction, VolumeSource
-from cryobench.metrics.metric import check_particles, shown
+from cryobench.metrics.metric import check_particles
 from cryobench.metrics.volumes.query_pairs import KeptVolumes, QueryPairs, hash_content, pair_queries
 from cryobench.rotations import geodesic_distance
 from cryobench.volumes import Alignment, align, align_all
@@ -219,7 +219,7 @@ def _align_groups(
 ) -> dict[int, Alignment]:
     """Alignment of each group of rows: the best for some of its volumes together."""
     found = {}
-    with shown(progress).task("alignment", len(groups)) as task:
+    with (progress or Silent()).task("alignment", len(groups)) as task:
         for name, rows in groups.items():
             estimates, truths = (_Rows(pairs, rows, true=true) for true in (False, True))
             found[name] = align_all(estimates, truths, mode="reconstruction", **options)[0]
@@ -233,7 +233,7 @@ def _align_each(
     """Alignment of every query volume; each distinct pair of volume and truth is aligned once."""
     found: list[Alignment | None] = [None] * n
     known: dict[tuple[bytes, int], Alignment] = {}
-    with shown(progress).task("alignment", len(rows)) as task:
+    with (progress or Silent()).task("alignment", len(rows)) as task:
         for row in rows:
             volume, state = pairs.read(row), int(pairs.states[row])
             key = hash_content(volume), state

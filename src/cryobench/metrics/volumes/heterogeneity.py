@@ -19,9 +19,9 @@ with the same labels, score higher. With few query particles or states, each con
 import numpy as np
 import pandas as pd
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, GroundTruth, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described
 from cryobench.metrics.uncertainty import interval_over_groups, summarise
 from cryobench.metrics.volumes.deviations import Moments, correlate_deviations, deviate, find_moments
 from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc
@@ -97,7 +97,7 @@ def _correlate(
     """Curves of all rows by mask, that of the variance mask under "variance"."""
     found: dict[tuple[int, str], FscCurve] = {}
     n = len(moments.pairs)
-    with shown(progress).task("heterogeneity FSC", 2 * n) as task:
+    with (progress or Silent()).task("heterogeneity FSC", 2 * n) as task:
         for row, of_row in correlate_deviations(moments, masks):
             found.update({(row, name): curve for name, curve in of_row.items()})
             task.advance()

@@ -23,9 +23,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float, Int
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, Reconstruction, Scores, VolumeSource
-from cryobench.metrics.metric import Metric, check_particles, described, shown
+from cryobench.metrics.metric import Metric, check_particles, described
 from cryobench.metrics.volumes.frames import FramedReconstruction
 from cryobench.metrics.volumes.fsc_curve import FscCurve, correlate, transform_masked
 from cryobench.metrics.volumes.per_image import PerImageFsc, summarise_curves
@@ -76,7 +77,7 @@ def choose_conformations(reconstruction: Reconstruction, dataset: Dataset) -> Co
     check_particles(reconstruction, dataset)
     finite = np.asarray(np.isfinite(coordinates).all(axis=1))
     present = np.unique(truth.states[truth.states >= 0])
-    asked = present[np.unique(np.linspace(0, len(present) - 1, MOST_STATES).round().astype(int))]
+    asked = present[spread_indices(len(present), MOST_STATES, nearest=True)]
     queries = reconstruction.queries
     find = _find_nearest if latents is not None else _find_class
     chosen: dict[int, int] = {}
@@ -154,7 +155,7 @@ def conformation_fsc(
     box_size = truth.volumes.box_size
     masks = name_masks(dataset.particles.mask, box_size)
     curves: dict[str, list[FscCurve]] = {name: [] for name in masks}
-    with shown(progress).task("per-conformation FSC", len(chosen.states)) as task:
+    with (progress or Silent()).task("per-conformation FSC", len(chosen.states)) as task:
         for state, volume, true_volume in _read_pairs(reconstruction, truth.volumes, chosen):
             for whose, values in (("true", true_volume), ("reconstructed", volume)):
                 if not np.isfinite(values).all():

@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from cryobench._progress import Progress
+from cryobench._progress import Progress, Silent
 from cryobench.data import Dataset, Reconstruction, Score, Scores
-from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described, shown
+from cryobench.metrics.metric import Metric, ScoreKind, add_masked, described
 from cryobench.metrics.uncertainty import summarise
 from cryobench.metrics.volumes.fsc_curve import INVERTED, FscCurve, fsc_auc, resolution
 from cryobench.metrics.volumes.query_pairs import (
@@ -68,7 +68,7 @@ def per_image_fsc(
 
     found: dict[int, dict[str, FscCurve]] = {}
     alone = ((int(pairs.states[row]), [row]) for row in np.argsort(pairs.states, kind="stable"))
-    with shown(progress).task("per-image FSC", len(pairs)) as task:
+    with (progress or Silent()).task("per-image FSC", len(pairs)) as task:
         for row, of_row in correlate_by_state(pairs, alone, masks):
             found[row] = of_row
             task.advance()

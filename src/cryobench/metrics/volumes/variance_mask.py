@@ -38,8 +38,6 @@ def make_variance_mask(
     pixel_size: float,
     *,
     enclosed_variance: float = ENCLOSED_VARIANCE,
-    dilation_px: float = DILATION_PX,
-    edge_px: float = EDGE_PX,
 ) -> Mask:
     """Soft mask around the voxels of largest variance that together carry a fraction of it.
 
@@ -49,8 +47,8 @@ def make_variance_mask(
         torch.from_numpy(np.ascontiguousarray(variance)),
         pixel_size,
         enclosed_mass=enclosed_variance,
-        dilation=dilation_px * pixel_size,
-        edge=edge_px * pixel_size,
+        dilation=DILATION_PX * pixel_size,
+        edge=EDGE_PX * pixel_size,
     )
 
 

@@ -17,11 +17,10 @@ from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
 from cryobench.io.folders.commands import compose_run
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.decoders.network_weights import DECODER, ENCODER, list_weights
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkShape
 from cryobench.reconstruction.networks.volumes import decode_volumes
-
-_DECODER, _ENCODER = "weights/decoder.", "weights/encoder."
 
 
 @dataclass
@@ -61,18 +60,12 @@ def pack_network(
     network: CoordinateNetwork, scale: float, encoder: ImageEncoder | None = None
 ) -> dict[str, np.ndarray]:
     """Arrays of a model for ``CoordinateNetworkDecoder``, optionally with the weights of an encoder."""
-    parts = {_DECODER: network, **({} if encoder is None else {_ENCODER: encoder})}
-    weights = {
-        f"{prefix}{name}": value.detach().cpu().numpy()
-        for prefix, part in parts.items()
-        for name, value in part.state_dict().items()
-    }
-    return {**_pack_sizes(network.shape, scale), **weights}
+    return {**_pack_sizes(network.shape, scale), **list_weights(network, encoder)}
 
 
 def pack_weights(shape: NetworkShape, scale: float, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The same for a network given by its sizes and weights, by their names in ``CoordinateNetwork``."""
-    return {**_pack_sizes(shape, scale), **{f"{_DECODER}{name}": values for name, values in weights.items()}}
+    return {**_pack_sizes(shape, scale), **{f"{DECODER}{name}": values for name, values in weights.items()}}
 
 
 def _pack_sizes(shape: NetworkShape, scale: float) -> dict[str, np.ndarray]:
@@ -106,6 +99,6 @@ def read_network(reconstruction: Reconstruction) -> PackedNetwork:
         raise FormatError(f"the model of {reconstruction.name} is not a coordinate network: {error}.") from error
     decoder, encoder = (
         {name.removeprefix(part): model[name] for name in model if name.startswith(part)}
-        for part in (_DECODER, _ENCODER)
+        for part in (DECODER, ENCODER)
     )
     return PackedNetwork(shape, scale, decoder, encoder)

@@ -21,10 +21,9 @@ from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
 from cryobench.imaging.real_space.volumes import sample_volumes
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
+from cryobench.reconstruction.decoders.network_weights import DECODER, list_weights
 from cryobench.reconstruction.engine import RunContext
 from cryobench.reconstruction.networks import TemplateDecoder, TemplateShape, VolumeEncoder
-
-_DECODER, _ENCODER = "weights/decoder.", "weights/encoder."
 
 
 @dataclass
@@ -55,9 +54,9 @@ class TemplateNetworkDecoder(VolumeDecoder):
             sizes = json.loads(str(model["template"]))
             box, crop, scale = int(sizes.pop("box")), int(sizes.pop("crop")), float(model["scale"])
             network = TemplateDecoder(TemplateShape(**sizes))
-            weights = {name: model[name] for name in model if name.startswith(_DECODER)}
+            weights = {name: model[name] for name in model if name.startswith(DECODER)}
             network.load_state_dict(
-                {name.removeprefix(_DECODER): torch.tensor(each) for name, each in weights.items()}
+                {name.removeprefix(DECODER): torch.tensor(each) for name, each in weights.items()}
             )
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise FormatError(f"the model of {reconstruction.name} is not a template decoder: {error}.") from error
@@ -77,11 +76,5 @@ def pack_template(
     network: TemplateDecoder, scale: float, *, box: int, crop: int, encoder: VolumeEncoder | None = None
 ) -> dict[str, np.ndarray]:
     """Arrays of a model for ``TemplateNetworkDecoder``, optionally with the weights of an encoder."""
-    parts = {_DECODER: network, **({} if encoder is None else {_ENCODER: encoder})}
-    weights = {
-        f"{prefix}{name}": value.detach().cpu().numpy()
-        for prefix, part in parts.items()
-        for name, value in part.state_dict().items()
-    }
     sizes = {**asdict(network.shape), "box": box, "crop": crop}
-    return {"template": np.array(json.dumps(sizes)), "scale": np.array(scale), **weights}
+    return {"template": np.array(json.dumps(sizes)), "scale": np.array(scale), **list_weights(network, encoder)}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from cryobench._progress import Progress, Silent
+from cryobench._sampling import spread_indices
 from cryobench.compute import Compute
 from cryobench.data import Particles
 from cryobench.reconstruction.engine.checkpoint import Checkpoint
@@ -58,6 +59,6 @@ def _name_particles(particles: Particles) -> str:
     ctf = (getattr(particles.ctf, each.name) for each in fields(particles.ctf))
     for values in (particles.rotations, particles.shifts, particles.mask, *ctf):
         digest.update(b"none" if values is None else np.ascontiguousarray(values).tobytes())
-    chosen = np.unique(np.linspace(0, len(particles) - 1, 5).astype(int))
+    chosen = spread_indices(len(particles), 5)
     digest.update(np.ascontiguousarray(particles.read(chosen)).tobytes())
     return digest.hexdigest()

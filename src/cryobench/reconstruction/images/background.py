@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from cryobench._sampling import spread_indices
 from cryobench.data import LevelledImages, Particles, corner_pixels
 
 LEAST_LEVEL = 0.1
@@ -18,7 +19,7 @@ def level_background(particles: Particles) -> tuple[Particles, tuple[str, ...]]:
     The background is the mean of the corners, beyond the largest circle. If its root mean square in a sample of the
     images is below ``LEAST_LEVEL``, the particles are returned unchanged.
     """
-    chosen = np.unique(np.linspace(0, len(particles) - 1, _SAMPLE).astype(int))
+    chosen = spread_indices(len(particles), _SAMPLE)
     images = particles.read(chosen).astype(np.float64)
     corners = images[:, corner_pixels(particles.box_size)]
     noise, variance = corners.var(axis=1).mean() / corners.shape[1], images.var(axis=(1, 2)).mean()

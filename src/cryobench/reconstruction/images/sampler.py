@@ -24,9 +24,9 @@ Made = TypeVar("Made")
 class Minibatches:
     """Batches of particle indices, with every particle once per epoch.
 
-    A full permutation would read a stack that does not fit in memory in random order. So particles are taken in
-    blocks of ``buffer`` that are contiguous on disk, the blocks in random order, and shuffled within each: for up
-    to ``buffer`` particles, that is a full permutation.
+    A full permutation would read a file that does not fit in memory in random order. So particles are taken in blocks
+    of ``BUFFER`` that are contiguous in the table, the blocks in random order, and shuffled within each: for up to
+    ``BUFFER`` particles, that is a full permutation.
 
     Parameters
     ----------
@@ -36,20 +36,15 @@ class Minibatches:
         Particles per batch; the last one of an epoch, or of a group, may be smaller.
     seed
         For the order.
-    storage_order
-        (n,) particles in the order in which their images are stored (``Particles.storage_order``); None for
-        0 … n − 1.
     groups
         (n,) integers: a batch holds particles of one group only. None for no groups.
-    buffer
-        Particles that are shuffled together.
     name
         Name of the random stream.
 
     Raises
     ------
     ValueError
-        If the batch size is not from 1 to n, or an array has another length than n.
+        If the batch size is not from 1 to n, or ``groups`` has another length than n.
     """
 
     def __init__(
@@ -58,21 +53,16 @@ class Minibatches:
         batch_size: int,
         seed: int,
         *,
-        storage_order: Shaped[np.ndarray, " n"] | None = None,
         groups: Shaped[np.ndarray, " n"] | None = None,
-        buffer: int = BUFFER,
         name: str = "minibatches",
     ) -> None:
         if not 1 <= batch_size <= n:
             raise ValueError(
                 f"batch_size must be from 1 to {n}, the number of particles, got batch_size={batch_size}."
             )
-        for label, values in (("storage_order", storage_order), ("groups", groups)):
-            if values is not None and np.shape(values) != (n,):
-                raise ValueError(f"{label} must have one entry for each of {n} particles, got {np.shape(values)}.")
-        self._stored = np.arange(n) if storage_order is None else np.asarray(storage_order)
-        self._batch_size, self._seed, self._name = batch_size, seed, name
-        self._groups, self._buffer = groups, buffer
+        if groups is not None and np.shape(groups) != (n,):
+            raise ValueError(f"groups must have one entry for each of {n} particles, got {np.shape(groups)}.")
+        self._n, self._batch_size, self._seed, self._name, self._groups = n, batch_size, seed, name, groups
         sizes = [n] if groups is None else np.unique(groups, return_counts=True)[1]
         self.steps_per_epoch: int = sum(-(-int(size) // batch_size) for size in sizes)
         """Batches in an epoch."""
@@ -98,7 +88,7 @@ class Minibatches:
         return [batches[index] for index in generator.permutation(len(batches))]
 
     def _shuffle(self, generator: np.random.Generator) -> Int[np.ndarray, "n"]:
-        blocks = _cut(self._stored, self._buffer)
+        blocks = _cut(np.arange(self._n), BUFFER)
         return np.concatenate([generator.permutation(blocks[index]) for index in generator.permutation(len(blocks))])
 
 

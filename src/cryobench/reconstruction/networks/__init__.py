@@ -4,7 +4,6 @@ from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwo
 from cryobench.reconstruction.networks.coordinate_network import NetworkShape as NetworkShape
 from cryobench.reconstruction.networks.coordinate_network import make_slice_encoder as make_slice_encoder
 from cryobench.reconstruction.networks.encoding import SliceEncoder as SliceEncoder
-from cryobench.reconstruction.networks.encoding import centred_points as centred_points
 from cryobench.reconstruction.networks.encoding import encode_points as encode_points
 from cryobench.reconstruction.networks.image_encoder import ImageEncoder as ImageEncoder
 from cryobench.reconstruction.networks.optimisers.adam import adam_tensors as adam_tensors
@@ -18,7 +17,6 @@ from cryobench.reconstruction.networks.prepared_images.real_space import cut_mid
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch as NetworkBatch
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkImages as NetworkImages
 from cryobench.reconstruction.networks.residual import slice_residual as slice_residual
-from cryobench.reconstruction.networks.residual import squared_residual as squared_residual
 from cryobench.reconstruction.networks.spectrum import evaluate_slices as evaluate_slices
 from cryobench.reconstruction.networks.spectrum import evaluate_spectrum as evaluate_spectrum
 from cryobench.reconstruction.networks.template_decoder import TemplateDecoder as TemplateDecoder

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Num, Shaped
 
+from cryobench._sampling import spread_indices
 from cryobench.data import LatentSnapshots, LossTerms
 
 MOST_PARTICLES = 2000
@@ -27,7 +28,7 @@ class History:
     """
 
     def __init__(self, n: int, n_steps: int) -> None:
-        self.particles = np.unique(np.linspace(0, n - 1, min(n, MOST_PARTICLES)).astype(np.int64))
+        self.particles = spread_indices(n, MOST_PARTICLES)
         """(s,) the sample, evenly spaced in the table."""
         self._n_steps = n_steps
         self._names: tuple[str, ...] = ()

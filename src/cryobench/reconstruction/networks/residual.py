@@ -1,6 +1,6 @@
 """Residual of images against slices of a coordinate network, and its gradients, image by image in one sweep.
 
-Equal to ``squared_residual`` of ``CoordinateNetwork.slices`` under automatic differentiation, up to rounding, but
+Equal to automatic differentiation of the residual of ``CoordinateNetwork.slices``, up to rounding, but
 the layers of one image at a time run forward and backward while in cache, and memory does not grow with the
 batch. On a CPU every thread has an image of its own. A residual block is one product, ReLU((W + 1) x + b); the mask
 of the ReLU is the sign of its output; only the layers' outputs are kept.
@@ -46,11 +46,6 @@ def slice_residual(
     tensors = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
     sweep = _Sweep(network, encoder, batch, dtype)
     return _SliceResidual.apply(sweep, latents, batch.data, batch.rotations, *tensors)  # pyright: ignore
-
-
-def squared_residual(predicted: Float[Tensor, "b p 2"], batch: NetworkBatch) -> Float[Tensor, ""]:
-    """Mean over images and pixels of the Hartley disc of (C H' − H)², from predicted halves."""
-    return (batch.ctf[..., None] * predicted - batch.data).square().sum(-1).mean()
 
 
 _AT_ONCE = {"cpu": 1 << 19, "cuda": 1 << 28}

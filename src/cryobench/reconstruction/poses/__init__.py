@@ -12,14 +12,9 @@ from cryobench.reconstruction.poses.search_plan import SearchPlan as SearchPlan
 from cryobench.reconstruction.poses.search_plan import plan_radii as plan_radii
 from cryobench.reconstruction.poses.search_settings import HealpixNside as HealpixNside
 from cryobench.reconstruction.poses.search_settings import SearchSettings as SearchSettings
-from cryobench.reconstruction.poses.search_values import FoundPoses as FoundPoses
 from cryobench.reconstruction.poses.search_values import Leaves as Leaves
 from cryobench.reconstruction.poses.search_values import Matched as Matched
 from cryobench.reconstruction.poses.slices import GridSlices as GridSlices
-from cryobench.reconstruction.poses.slices import OwnSource as OwnSource
-from cryobench.reconstruction.poses.slices import SharedSource as SharedSource
-from cryobench.reconstruction.poses.slices import SliceSource as SliceSource
-from cryobench.reconstruction.poses.starts import BestStart as BestStart
 from cryobench.reconstruction.poses.starts import random_rotations as random_rotations
 from cryobench.reconstruction.poses.starts import train_starts as train_starts
 from cryobench.reconstruction.poses.table import PoseTable as PoseTable

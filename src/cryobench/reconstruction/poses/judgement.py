@@ -14,7 +14,7 @@ _LEAST_SEEN, _FEWEST = 0.1, 100
 _DIRECTIONS = 400
 
 
-def judge_shifts(shifts: Float[np.ndarray, "n 2"], grid: ShiftGrid, pixel_size: float, setting: str) -> list[str]:
+def judge_shifts(shifts: Float[np.ndarray, "n 2"], grid: ShiftGrid, pixel_size: float) -> list[str]:
     """A sentence if many shifts (n, 2), in px, are at the border of a grid; else nothing.
 
     Uniform shifts fill half a cell at each border, one of ``count`` cells of each axis: only an excess is reported.
@@ -27,7 +27,7 @@ def judge_shifts(shifts: Float[np.ndarray, "n 2"], grid: ShiftGrid, pixel_size: 
         return []
     return [
         f"{at_border:.0%} of the particles are at the border of the searched shifts, "
-        f"±{grid.extent * pixel_size:.0f} Å: raise {setting}, or centre the particles."
+        f"±{grid.extent * pixel_size:.0f} Å: raise shift_range, or centre the particles."
     ]
 
 

@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from cryobench._sampling import spread_indices
 from cryobench.compute import ProcessGroup
 from cryobench.imaging.shift_scores import ShiftGrid
 from cryobench.reconstruction.networks import AdamSettings, CoordinateNetwork, NetworkBatch, NetworkImages, RowAdam
@@ -103,7 +104,7 @@ class SearchedPoses:
         """
         if self._settings.search == "network" or visited % self._settings.anchors_every >= batch_size:
             return
-        chosen = np.unique(np.linspace(0, len(self._images) - 1, min(len(self._images), _ANCHORED)).astype(np.int64))
+        chosen = spread_indices(len(self._images), _ANCHORED)
         anchors = find_anchors(latents(chosen).cpu().numpy(), len(self._anchors))
         self._anchors.copy_(torch.from_numpy(anchors))
         for number, volume in enumerate(decode_volumes(self._network, anchors, 1.0)):

@@ -96,17 +96,6 @@ class OrientationGrid:
         chosen = np.argsort(-nearness.round(9), axis=1, kind="stable")[:, :N_CHILDREN]
         return np.take_along_axis(candidates, chosen, 1), np.take_along_axis(indices, chosen, 1)
 
-    def nearest(
-        self, level: int, rotations: Float[np.ndarray, "n 3 3"]
-    ) -> tuple[Int[np.ndarray, "n"], Int[np.ndarray, "n"]]:
-        """Pixels (n,) of a level that contain the views, and the indices (n,) of the nearest in-plane angles."""
-        nside = self.nside * 2**level
-        pixels = _pixels_of(rotations[:, 2], nside)
-        relative = np.einsum("nij,nkj->nik", _directions(nside)[pixels], rotations)
-        psi = np.arctan2(relative[:, 1, 0] - relative[:, 0, 1], relative[:, 0, 0] + relative[:, 1, 1])
-        count = self.n_inplane * 2**level
-        return pixels, np.floor(psi * count / (2 * np.pi)).astype(int) % count
-
 
 def check_nside(nside: int) -> int:
     """The HEALPix nside, unchanged. ValueError if it is not a power of two."""

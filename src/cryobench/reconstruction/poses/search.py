@@ -35,8 +35,6 @@ _TILE_FLOATS = 4e6
 """Scores per tile, about the size of a processor cache."""
 _AT_ONCE = 16
 """Images that go down the levels together: their slices fit in cache too."""
-_REACH = 1.0
-"""Rotations of the starts of a local search, in grid spacings."""
 
 
 class PoseSearch:
@@ -77,41 +75,6 @@ class PoseSearch:
     def find(self, source: SliceSource, spectra: Compared) -> FoundPoses:
         """The best pose of each image (b,) of a batch, over the whole sphere and all volumes."""
         return self.best(self.leaves(source, self.match(spectra)))
-
-    def find_near(
-        self,
-        source: SliceSource,
-        spectra: Compared,
-        rotations: Float[np.ndarray, "b 3 3"],
-        shifts: Float[np.ndarray, "b 2"],
-        *,
-        level: int,
-    ) -> FoundPoses:
-        """The best pose of each image within about a spacing of a level around a known one.
-
-        Parameters
-        ----------
-        rotations, shifts
-            (b, 3, 3) and (b, 2) px, known poses.
-        level
-            Level from whose nodes near the known pose the search descends; at least 0, below the last.
-
-        Raises
-        ------
-        ValueError
-            If there is no such level.
-        """
-        if not 0 <= level < self.plan.last:
-            raise ValueError(f"a local search starts at a level from 0 to {self.plan.last - 1}, got {level}.")
-        matched = self.match(spectra)
-
-        def descend() -> Iterator[Leaves]:
-            for first, last in _stretches(len(matched), _AT_ONCE):
-                start = self._around(rotations[first:last], shifts[first:last], level, source.n_volumes)
-                images = matched.tile(first, last)
-                yield self._descend(source, images, start, level)
-
-        return self.best(descend())
 
     def leaves(self, source: SliceSource, matched: Matched) -> Iterator[Leaves]:
         """The last level of the search for the images (b,), some of them at a time, in order."""
@@ -270,30 +233,6 @@ class PoseSearch:
         best = np.full(n, -np.inf)
         np.maximum.at(best, nodes.images, nodes.scores)
         return nodes.select(np.flatnonzero(nodes.scores >= best[nodes.images] - self.plan.margin))
-
-    def _around(
-        self, rotations: Float[np.ndarray, "b 3 3"], shifts: Float[np.ndarray, "b 2"], level: int, n_volumes: int
-    ) -> Nodes:
-        """Nodes of a level near known poses: the nearest one, and those nearest to poses a spacing away."""
-        from scipy.spatial.transform import Rotation
-
-        grid = self.plan.orientations
-        small = _REACH * grid.spacing(level) * np.concatenate([np.zeros((1, 3)), np.eye(3), -np.eye(3)])
-        turned = np.einsum("tij,njk->ntik", Rotation.from_rotvec(small).as_matrix(), rotations)
-        count = len(small)
-        pixels, angles = grid.nearest(level, turned.reshape(-1, 3, 3))
-        images = np.repeat(np.arange(len(rotations)), count)
-        each = Nodes(
-            images,
-            np.zeros_like(images),
-            pixels,
-            angles,
-            np.repeat(shifts, count, axis=0).astype(np.float32),
-            np.tile(-np.arange(count, dtype=np.float32), len(rotations)),
-        )
-        first = np.unique(np.stack([images, pixels, angles]), axis=1, return_index=True)[1]
-        each = each.select(np.sort(first))
-        return join_nodes([replace(each, volumes=np.full(len(each), volume)) for volume in range(n_volumes)])
 
     def best(self, leaves: Iterable[Leaves]) -> FoundPoses:
         """The best pose of each image, from the leaves of all."""

@@ -40,7 +40,7 @@ class BestStart(Generic[Made]):
         rotations, shifts = searched.table.flush()
         plan, pixel = searched.plan, particles.pixel_size
         notes = [
-            *judge_shifts(shifts, plan.shifts, pixel, "shift_range"),
+            *judge_shifts(shifts, plan.shifts, pixel),
             *judge_views(rotations, np.zeros(len(rotations), dtype=int), plan.radii[-1]),
         ]
         if len(self.losses) > 1:

@@ -166,20 +166,17 @@ def solve_volumes(
     return volumes, fraction * np.stack(leverage, axis=1)
 
 
-def backproject(
-    passes: Passes, weights: Float[np.ndarray, "n k"], *, noise: Float[np.ndarray, "s"] | None = None
-) -> Float[np.ndarray, "k z y x"]:
+def backproject(passes: Passes, weights: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "k z y x"]:
     """Volumes (k, z, y, x) float32 of particles with weights (n, k), regularised, without a mask.
 
-    ``noise`` (radius + 1,) defaults to the power of the images themselves.
+    The noise is the power of the images themselves.
     """
-    sums = sum_classes(passes, weights, passes.mean_power if noise is None else noise)
-    return solve_volumes(sums)[0].cpu().numpy()
+    return solve_volumes(sum_classes(passes, weights, passes.mean_power))[0].cpu().numpy()
 
 
 def volume_bytes(box_size: int) -> float:
     """Bytes that one volume takes in ``backproject``: sums, their totals, and the volume."""
-    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape)) + 8 * box_size**3
+    return 2 * 12 * GridLayout(box_size).n_entries + 8 * box_size**3
 
 
 def scale_batch(batch: Posed, scales: Float[np.ndarray, "n"]) -> Posed:

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from cryobench._progress import Progress
+from cryobench._sampling import spread_indices
 from cryobench.compute import Compute
 from cryobench.data import Particles
 from cryobench.reconstruction.engine import Passes
@@ -21,7 +22,6 @@ def draw_consensus(particles: Particles, progress: Progress | None = None) -> Fl
     Signal is common to the two, noise is not: the mean of their product over a region is the power of the
     consensus there. They cover the whole box on at most ``BOX_SIZE`` voxels a side. ValueError as ``Passes``.
     """
-    count = min(N_IMAGES, len(particles))
-    some = particles.select(np.linspace(0, len(particles) - 1, count).astype(np.int64))
+    some = particles.select(spread_indices(len(particles), N_IMAGES))
     passes = Passes(some.at_box(min(BOX_SIZE, particles.box_size)), Compute(), progress=progress)
-    return backproject(passes, np.eye(2, dtype=np.float32)[np.arange(count) % 2])
+    return backproject(passes, np.eye(2, dtype=np.float32)[np.arange(len(some)) % 2])

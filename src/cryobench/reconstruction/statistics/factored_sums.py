@@ -60,7 +60,7 @@ class FactoredSums:
 
     def __init__(self, disc: HalfDisc, *, n_numerators: int, n_weights: int) -> None:
         self._frequencies = disc.frequencies.astype(np.float32)
-        self.layout = GridLayout(disc.box_size, 1, "trilinear")
+        self.layout = GridLayout(disc.box_size)
         """Stored grid."""
         voxels, touched = int(np.prod(self.layout.shape)), find_touched(self.layout, disc.radius)
         self.numerators: Float32[Tensor, "v 2 c"] = torch.zeros(len(touched), 2, n_numerators)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cryobench._sampling import spread_indices
 from cryobench.data import GroundTruth
 
 MOST_SHOWN = 60
@@ -31,14 +32,10 @@ def occupancy_map(truth: GroundTruth) -> pd.DataFrame | None:
     components = truth.components
     if components is None:
         return None
-    states, parts = (_spread(count) for count in components.occupancies.shape)
+    states, parts = (spread_indices(count, MOST_SHOWN, nearest=True) for count in components.occupancies.shape)
     values = components.occupancies[np.ix_(states, parts)].T
     names = [components.names[part] for part in parts]
     return pd.DataFrame(values, index=names, columns=[state_name(truth, int(state)) for state in states])
-
-
-def _spread(count: int) -> np.ndarray:
-    return np.unique(np.linspace(0, count - 1, min(count, MOST_SHOWN)).round().astype(int))
 
 
 def lay_out_assembly(truth: GroundTruth) -> Assembly | None:

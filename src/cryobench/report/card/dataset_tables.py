@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset
 from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.rotations import euler_from_rotations
@@ -114,7 +115,7 @@ def pose_table(dataset: Dataset) -> pd.DataFrame | None:
         shifts = dataset.truth.shifts
     if rotations is None or shifts is None:
         return None
-    shown = np.unique(np.linspace(0, len(rotations) - 1, min(len(rotations), MOST_POINTS)).astype(int))
+    shown = spread_indices(len(rotations), MOST_POINTS)
     psi = np.rad2deg(euler_from_rotations(rotations[shown])[:, 2])
     return pd.DataFrame(
         {"particle": shown, "psi": np.mod(psi + 180, 360) - 180, "x": shifts[shown, 0], "y": shifts[shown, 1]}

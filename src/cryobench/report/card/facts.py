@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cryobench.compute import format_bytes
 from cryobench.data import Dataset, GroundTruth, Particles
 from cryobench.imaging.ctf import Ctf
 from cryobench.recipes.draws import Junk
@@ -16,6 +17,7 @@ from cryobench.report.card.command import find_recipe
 from cryobench.report.card.state_list import JUNK, collective_axes
 
 MOST_VARIABLES = 8
+_MOST_NAMES = 12
 """Collective variables described one by one; only the names of any others are given."""
 Facts = list[tuple[str, str]]
 """Names and texts, one line each."""
@@ -248,7 +250,7 @@ def _files(dataset: Dataset) -> Facts:
     for kind, size in _file_sizes(dataset):
         kinds.setdefault(kind, []).append(size)
     for kind, sizes in kinds.items():
-        facts.append((kind, f"{readable_bytes(sum(sizes))} in {len(sizes):,} file{'' if len(sizes) == 1 else 's'}"))
+        facts.append((kind, f"{format_bytes(sum(sizes))} in {len(sizes):,} file{'' if len(sizes) == 1 else 's'}"))
     if dataset.path is not None:
         facts.append(("folder", str(dataset.path)))
     name = dataset.card.get("sha256")
@@ -281,16 +283,8 @@ def _file_sizes(dataset: Dataset) -> Iterator[tuple[str, int]]:
                 yield "other files", path.stat().st_size
 
 
-def readable_bytes(count: int) -> str:
-    """Number of bytes as text, in a suitable unit."""
-    value, unit = float(count), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{value:.3g} {unit}" if unit != "bytes" else f"{count} bytes"
-
-
-def shorten_list(names: list[str], most: int = 12) -> str:
-    """Comma-separated names; beyond ``most``, only their total number is given."""
-    return ", ".join(names) if len(names) <= most else f"{', '.join(names[:most])} … ({len(names):,} in all)"
+def shorten_list(names: list[str]) -> str:
+    """Comma-separated names; beyond ``_MOST_NAMES``, only their total number is given."""
+    if len(names) <= _MOST_NAMES:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MOST_NAMES])} … ({len(names):,} in all)"

@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, Particles
 from cryobench.fourier import fft_images, frequency_grid, shell_average, shell_indices, shell_sum
 from cryobench.imaging.ctf import Ctf, evaluate_ctf
@@ -52,11 +53,11 @@ class Spectra:
     """SNR over all pixels, from the true volumes' signal and the noise outside the molecule, if there is any."""
 
 
-def measure_spectra(dataset: Dataset, states: Sequence[StateView], *, most: int = MOST_IMAGES) -> Spectra:
-    """Spectra of at most ``most`` images; ``states`` hold the power of true volumes, and may be empty."""
+def measure_spectra(dataset: Dataset, states: Sequence[StateView]) -> Spectra:
+    """Spectra of at most ``MOST_IMAGES`` images; ``states`` hold the power of true volumes, and may be empty."""
     particles = dataset.particles
     size = particles.box_size
-    chosen = np.unique(np.linspace(0, len(particles) - 1, min(most, len(particles))).round().astype(int))
+    chosen = spread_indices(len(particles), MOST_IMAGES, nearest=True)
     disc, reach = molecule_radius(particles), _shifted_radius(particles)
     whole, corners, rows = _add_up(particles, chosen, disc, outside_window(size, reach))
     shells = np.arange(1, max(size // 2, 2))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from cryobench._progress import Task
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset
 from cryobench.fourier import shell_power
 from cryobench.report.card.state_list import list_states
@@ -38,15 +39,15 @@ class StateView:
     """(s,) mean |F|² of each shell of the volume before reduction."""
 
 
-def view_states(dataset: Dataset, task: Task, *, most: int = MOST_STATES) -> list[StateView]:
-    """At most ``most`` states, evenly spaced; empty without true volumes. Each volume is read once."""
+def view_states(dataset: Dataset, task: Task) -> list[StateView]:
+    """At most ``MOST_STATES`` states, evenly spaced; empty without true volumes. Each volume is read once."""
     truth, table = dataset.truth, list_states(dataset)
     if truth is None or truth.volumes is None or table is None or not len(truth.volumes):
         return []
-    count = min(most, max(8, most * 128 // truth.volumes.box_size), len(truth.volumes))
+    count = min(MOST_STATES, max(8, MOST_STATES * 128 // truth.volumes.box_size))
     variables = [name for name in table.columns if name not in ("state", "name", "particles", "mass")]
     views = []
-    for state in np.unique(np.linspace(0, len(truth.volumes) - 1, count).round().astype(int)).tolist():
+    for state in spread_indices(len(truth.volumes), count, nearest=True).tolist():
         volume = np.ascontiguousarray(truth.volumes.read(state), dtype=np.float32)
         row = table.iloc[state]
         views.append(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset
 from cryobench.report.axes import TruthAxis
 from cryobench.report.card.state_list import collective_axes
@@ -79,7 +80,7 @@ def variable_pair(dataset: Dataset) -> pd.DataFrame | None:
     known = np.flatnonzero(np.isfinite(axes[0].values) & np.isfinite(axes[1].values))
     if not len(known):
         return None
-    shown = known[np.unique(np.linspace(0, len(known) - 1, min(len(known), MOST_POINTS)).astype(int))]
+    shown = known[spread_indices(len(known), MOST_POINTS)]
     table = pd.DataFrame({"particle": shown, "first": axes[0].values[shown], "second": axes[1].values[shown]})
     table.attrs["titles"] = [axis.title for axis in axes]
     return table

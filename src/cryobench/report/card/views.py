@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy.ndimage import affine_transform
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, GroundTruth
 from cryobench.fourier import fft_images, fourier_crop, frequency_grid, ifft_images
 from cryobench.imaging.ctf import evaluate_ctf
@@ -34,7 +35,7 @@ def spread_particles(dataset: Dataset, count: int) -> np.ndarray:
     order = np.arange(len(dataset.particles))
     if dataset.truth is not None:
         order = np.argsort(dataset.truth.states, kind="stable")
-    return order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)]
+    return order[spread_indices(len(order), count, nearest=True)]
 
 
 def view_particles(dataset: Dataset, indices: Sequence[int] | np.ndarray) -> list[ParticleViews]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from cryobench._sampling import spread_indices
 from cryobench.report.charts.kinds import Axis, Bundle, LineChart, Reference, Series
 from cryobench.report.scored_runs.tables import by_run, column_of
 
@@ -33,6 +34,6 @@ def draw_fsc(summary: pd.DataFrame, pixel_size: float, *, single: pd.DataFrame |
 
 def _bundle(slug: str, rows: pd.DataFrame) -> Bundle:
     particles = np.unique(rows["particle"])
-    shown = particles[np.unique(np.linspace(0, len(particles) - 1, min(len(particles), MOST_CURVES)).astype(int))]
+    shown = particles[spread_indices(len(particles), MOST_CURVES)]
     wide = rows.pivot_table(index="particle", columns="frequency", values="fsc").loc[shown]
     return Bundle(slug, np.asarray(wide.columns, dtype=np.float64), wide.to_numpy(), shown)

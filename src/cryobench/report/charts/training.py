@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, LatentSnapshots
 from cryobench.report.charts.kinds import Axis, LineChart, Picture, SnapshotChart, series_by_run
 from cryobench.report.findings.tables import tabulate_terms
@@ -43,7 +44,7 @@ def draw_snapshots(runs: Sequence[Run], dataset: Dataset) -> list[Picture]:
         found = run.find(LatentSnapshots)
         if found is None or len(found.epochs) < 2 or len(found.particles) < 2:
             continue
-        chosen = np.unique(np.linspace(0, len(found.particles) - 1, MOST_SHOWN).astype(int))
+        chosen = spread_indices(len(found.particles), MOST_SHOWN)
         positions = project_snapshots(np.asarray(found.latents, dtype=np.float64))[:, chosen]
         lows, highs = (function(positions, axis=(0, 1)) for function in (np.min, np.max))
         margins = np.maximum(0.05 * (highs - lows), 1e-6)

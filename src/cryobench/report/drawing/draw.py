@@ -84,15 +84,13 @@ def size(spec: Spec, width: int) -> Spec:
     return {**spec, "width": width, "autosize": {"type": "fit-x", "contains": "padding"}}
 
 
-def beside(
-    charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = (), width: int = PAGE_WIDTH
-) -> Spec:
+def beside(charts: Sequence[Chart], styles: Styles, *, columns: int, titles: Sequence[str] = ()) -> Spec:
     """Several charts as panels of one figure, ``columns`` per row; only the first has the legend of runs."""
     of_runs = all(isinstance(chart, LineChart) and chart.styles is None for chart in charts)
     panels = []
     for number, chart in enumerate(charts):
-        spec = chart_spec(chart, styles, PAPER, width if of_runs else width // columns)
-        side = width / columns - _room(chart)
+        spec = chart_spec(chart, styles, PAPER, PAGE_WIDTH if of_runs else PAGE_WIDTH // columns)
+        side = PAGE_WIDTH / columns - _room(chart)
         panel = {**spec, "width": side}
         if "usermeta" in spec:
             panel["height"] = side

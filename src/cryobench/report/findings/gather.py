@@ -49,8 +49,8 @@ class Findings:
         return [
             (
                 str(number),
-                _words(100 * population, ".1f", " %"),
-                "no particles" if population == 0 else _words(resolution, ".1f", "\u00a0Å"),
+                _words(100 * population, " %"),
+                "no particles" if population == 0 else _words(resolution, "\u00a0Å"),
             )
             for number, population, resolution in rows.itertuples(index=False)
         ]
@@ -62,8 +62,8 @@ class Findings:
         return [[f"class {number}", *(each for each in known if each)] for number, *known in chosen]
 
 
-def _words(value: float, form: str, unit: str) -> str:
-    return f"{value:{form}}{unit}" if np.isfinite(value) else ""
+def _words(value: float, unit: str) -> str:
+    return f"{value:.1f}{unit}" if np.isfinite(value) else ""
 
 
 def gather_findings(runs: Sequence[Run], dataset: Dataset) -> Findings:

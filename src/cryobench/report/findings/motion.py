@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cryobench._sampling import spread_indices
 from cryobench.data import Motion
 from cryobench.report.colours import greys, png_link
 from cryobench.report.findings.volumes import LARGEST_BOX, grey_range
@@ -63,7 +64,7 @@ def view_motion(found: Motion) -> MotionView:
 def _choose_points(masses: np.ndarray) -> np.ndarray:
     """Indices of points with density, at most ``MOST_POINTS``, evenly spaced."""
     heavy = np.flatnonzero(masses > LEAST_MASS * masses.max()) if masses.max() > 0 else np.arange(len(masses))
-    return heavy[np.unique(np.linspace(0, len(heavy) - 1, min(MOST_POINTS, len(heavy))).round().astype(int))]
+    return heavy[spread_indices(len(heavy), MOST_POINTS, nearest=True)]
 
 
 def animate_motion(view: MotionView, axis: int, colour: str) -> str:

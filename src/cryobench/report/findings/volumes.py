@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import binary_erosion, zoom
 
+from cryobench._sampling import spread_indices
 from cryobench.data import ClassVolumes, Components
 from cryobench.report.surfaces import reduce_volume, typical_density
 
@@ -101,7 +102,7 @@ def view_components(found: Components) -> ComponentsView:
 
 def view_frames(count: int, read: Callable[[int], np.ndarray]) -> FramesView:
     """View of at most ``MOST_FRAMES`` volumes (z, y, x) in order, including the first and the last."""
-    shown = np.unique(np.linspace(0, count - 1, min(MOST_FRAMES, count)).round().astype(int))
+    shown = spread_indices(count, MOST_FRAMES, nearest=True)
     sums = np.stack([_project(_reduce(read(frame))) for frame in shown.tolist()], axis=1)
     direction = int(sums.var(axis=1).sum(axis=(1, 2)).argmax())
     frames = sums[direction]

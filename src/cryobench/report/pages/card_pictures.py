@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cryobench._sampling import spread_indices
 from cryobench.report.card.contents import Card
 from cryobench.report.card.states import StateView
 from cryobench.report.colours import tint
@@ -57,9 +58,9 @@ def write_state_surfaces(card: Card, folder: Path) -> list[Entry]:
     if not card.views:
         return []
     width = card.dataset.particles.pixel_size * card.dataset.particles.box_size
-    rows = np.unique(np.linspace(0, len(card.views) - 1, min(TURNED_STATES, len(card.views))).round().astype(int))
+    rows = spread_indices(len(card.views), TURNED_STATES, nearest=True)
     typical = float(np.median([typical_density(card.views[row].volume) for row in rows]))
-    shown = set(rows[np.linspace(0, len(rows) - 1, min(SHOWN_STATES, len(rows))).round().astype(int)].tolist())
+    shown = set(rows[spread_indices(len(rows), SHOWN_STATES, nearest=True)].tolist())
     most_faces = int(MESH_BYTES / BYTES_PER_FACE / len(rows))
     panels, zooms = [], []
     for row in rows.tolist():

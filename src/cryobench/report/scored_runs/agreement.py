@@ -11,7 +11,7 @@ from itertools import combinations
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from cryobench.data import ClassVolumes, Components, Dataset
+from cryobench.data import ClassVolumes, Components, Dataset, most_probable
 from cryobench.metrics import fsc, fsc_auc, neighbourhood_similarity
 from cryobench.metrics.latents.latent_spaces import FEWEST, draw_subset
 from cryobench.metrics.metric import format_seconds
@@ -68,7 +68,11 @@ def compare_runs(runs: Sequence[Run], dataset: Dataset) -> list[Agreement]:
     methods = [run for run in runs if run.control is None and run.status != "failed"]
     latents = {run.slug: run.reconstruction.latents for run in methods if run.reconstruction.latents is not None}
     maps = _read_maps(methods, dataset)
-    classes = {run.slug: _labels(run) for run in methods if run.reconstruction.posteriors is not None}
+    classes = {
+        run.slug: most_probable(run.reconstruction.posteriors)
+        for run in methods
+        if run.reconstruction.posteriors is not None
+    }
     mask = None if dataset.particles.mask is None else np.asarray(dataset.particles.mask, dtype=np.float32)
     inside = "" if mask is None else ", in the mask"
     found = [
@@ -134,13 +138,6 @@ def _compare_labels(one: np.ndarray, other: np.ndarray) -> str | None:
     return f"{adjusted_rand_score(one[both], other[both]):.2f}" if both.any() else None
 
 
-def _labels(run: Run) -> np.ndarray:
-    """Most probable class (n,) of every particle, −1 where it was left out."""
-    posteriors = np.asarray(run.reconstruction.posteriors)
-    known = np.asarray(np.isfinite(posteriors).all(axis=1))
-    return np.where(known, np.where(known[:, None], posteriors, 0).argmax(axis=1), -1)
-
-
 def _read_maps(runs: Sequence[Run], dataset: Dataset) -> dict[str, np.ndarray]:
     """Slug to an array (q,) of maps (z, y, x) of the same few query particles, None where a run lacks one."""
     particles = dataset.queries[choose_queries(dataset, MOST_QUERIES)]
@@ -174,7 +171,8 @@ def _classes(run: Run) -> str:
     posteriors, found = run.reconstruction.posteriors, run.find(ClassVolumes)
     if posteriors is None:
         return "none"
-    counts = np.bincount(_labels(run)[_labels(run) >= 0], minlength=posteriors.shape[1])
+    labels = most_probable(posteriors)
+    counts = np.bincount(labels[labels >= 0], minlength=posteriors.shape[1])
     taken = counts[counts > 0]
     if not len(taken):
         return "none"

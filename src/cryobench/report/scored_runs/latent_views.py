@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from cryobench._sampling import spread_indices
 from cryobench.latents.principal import PrincipalAxes, principal_axes
 from cryobench.metrics.latents.latent_spaces import draw_subset
 from cryobench.report.scored_runs.umap_layout import explain_no_umap, lay_out_umap
@@ -60,7 +61,7 @@ class LatentView:
 
     def thin(self, most: int) -> "LatentView":
         """The same view with at most ``most`` particles, evenly spaced in order."""
-        rows = np.unique(np.linspace(0, len(self.points) - 1, min(most, len(self.points))).astype(int))
+        rows = spread_indices(len(self.points), most)
         return replace(self, points=self.points.iloc[rows])
 
     def project(self, latents: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cryobench._registry import Entry, list_names, load_named
+from cryobench._registry import Entry, load_named
 from cryobench.data import Dataset, Reconstruction
 from cryobench.io.atomic import atomic_folder
 from cryobench.io.store import load_reconstruction
@@ -24,11 +24,6 @@ ValueError, naming the contents of the run, if it cannot be written in that form
 """
 
 
-def list_exports() -> list[str]:
-    """Names of all formats: those of this package and of installed packages."""
-    return list_names(EXPORTS, GROUP, _BASE)
-
-
 def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None) -> Sequence[str]:
     """Write a finished run in the format of another program into a new folder; return lines on how to use it.
 
@@ -39,7 +34,7 @@ def export_run(run: Path, folder: Path, *, to: str, dataset: Path | None = None)
     folder
         New folder; it appears once all files are in it.
     to
-        Name of the format, see ``list_exports``.
+        Name of the format, see ``EXPORTS``.
     dataset
         The data set's folder, if it is not at the path in the run record.
 

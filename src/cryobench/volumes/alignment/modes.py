@@ -7,6 +7,7 @@ import numpy as np
 
 from cryobench._errors import UnknownName
 from cryobench._one_thread import one_blas_thread
+from cryobench._sampling import spread_indices
 from cryobench.volumes.alignment.checks import AnyVolume
 from cryobench.volumes.alignment.problem import pose_problem
 from cryobench.volumes.alignment.refine import Candidate
@@ -108,7 +109,7 @@ def align_all(
         )
     settings = {"pixel_size": pixel_size, "mask": mask, "resolution": resolution, "try_mirror": try_mirror}
     if mode == "reconstruction":
-        chosen = np.unique(np.linspace(0, len(volumes) - 1, _JOINT_PAIRS).round().astype(int)).tolist()
+        chosen = spread_indices(len(volumes), _JOINT_PAIRS, nearest=True).tolist()
         shared = _align_jointly([volumes[i] for i in chosen], [references[i] for i in chosen], **settings)
         return [shared] * len(volumes)
     pairs = zip(volumes, references, strict=True)

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from cryobench._sampling import spread_indices
+
 FARTHEST = 0.95
 """Fraction of the particles within the last bin."""
 NEAR = 2.0
@@ -129,7 +131,7 @@ def divide_particles(distances: Float[np.ndarray, "n"], halves: Int[np.ndarray, 
     counts = np.bincount(members[inside], minlength=n_bins)
     totals = np.bincount(members[inside], weights=distances[inside], minlength=n_bins)
     means = np.where(counts > 0, totals / np.maximum(counts, 1), edges)
-    bandwidths = edges[np.unique(np.rint(np.linspace(0, n_bins - 1, sizes.n_bandwidths)).astype(int))]
+    bandwidths = edges[spread_indices(n_bins, sizes.n_bandwidths, nearest=True)]
     widths = np.maximum(2 * bandwidths[:, None], np.finfo(float).tiny)
     with np.errstate(over="ignore"):  # a bandwidth is 0 where many particles have the latent of the target
         weights = 0.75 * np.clip(1 - means / widths, 0, None)

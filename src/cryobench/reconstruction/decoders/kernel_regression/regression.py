@@ -102,8 +102,6 @@ class KernelRegression:
         Bins, bandwidths and particles of the smallest one.
     at_once
         Targets whose sums are computed in one pass over the particles.
-    window_radius
-        Å, half-width of the windows; at least 3 voxels.
 
     Raises
     ------
@@ -123,12 +121,11 @@ class KernelRegression:
         pixel_size: float,
         sizes: KernelSizes,
         at_once: int = 1,
-        window_radius: float = WINDOW_RADIUS,
     ) -> None:
         _check_latents(latents, precisions, len(passes))
         self._passes, self._latents, self._precisions, self._halves = passes, latents, precisions, halves
         self._noise, self._mask, self._sizes, self._at_once = noise, mask, sizes, at_once
-        window_px = max(window_radius / pixel_size, 3.0)
+        window_px = max(WINDOW_RADIUS / pixel_size, 3.0)
         self._windows = LocalWindows(mask, passes.disc.radius, window_px, device=passes.device)
 
     def estimate(self, targets: Float[np.ndarray, "m d"], progress: Progress | None = None) -> Iterator[KernelVolume]:
@@ -144,7 +141,7 @@ class KernelRegression:
 
     def _estimate_group(self, targets: np.ndarray) -> Iterator[KernelVolume]:
         """Volumes from one pass over the particles."""
-        layout = GridLayout(self._passes.disc.box_size, 1, "trilinear")
+        layout = GridLayout(self._passes.disc.box_size)
         group = [self._divide(target) for target in targets]
         sums = _sum_bandwidths(self._passes, group, self._halves, self._noise)
         for bins, (numerator, weight) in zip(group, sums, strict=True):
@@ -157,7 +154,7 @@ class KernelRegression:
 
 def sum_bytes(box_size: int) -> float:
     """Bytes of numerator and weight of both half-sets at one bandwidth, or in one bin."""
-    return 2 * 12 * float(np.prod(GridLayout(box_size, 1, "trilinear").shape))
+    return 2 * 12 * GridLayout(box_size).n_entries
 
 
 def insert_weighted(
@@ -199,7 +196,7 @@ def insert_bins(
 ) -> tuple[Sums, Rows]:
     """Half-slice sums (volumes, z, y, x) on the stored grid of particles assigned to volumes (n, m), −1 for none."""
     disc, device = spectra.disc, spectra.device
-    layout = GridLayout(disc.box_size, 1, "trilinear")
+    layout = GridLayout(disc.box_size)
     numerator = torch.zeros(n_volumes, *layout.shape, dtype=torch.complex64, device=device)
     weight = torch.zeros(n_volumes, *layout.shape, device=device)
     body = choose_body(numerator.device)
@@ -240,7 +237,7 @@ def _sum_bandwidths(
     members = np.stack([bins.members for bins in group], axis=1)
     tables = np.stack([bins.weights for bins in group])
     n_targets, n_bandwidths, n_bins = tables.shape
-    layout = GridLayout(passes.disc.box_size, 1, "trilinear")
+    layout = GridLayout(passes.disc.box_size)
     if passes.device == "cpu":
         sums, _ = passes.run(insert_weighted, noise, tables, own=(halves, members))
         for target in range(n_targets):

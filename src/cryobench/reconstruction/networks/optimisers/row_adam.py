@@ -88,13 +88,6 @@ class RowAdam:
         """Table and moments, for a checkpoint."""
         return {"values": self.values, "first": self._first, "second": self._second, "last": self._last}
 
-    def load(self, state: dict[str, Tensor], steps: int) -> None:
-        """Restore table and moments from ``state``, after that number of steps."""
-        self.values.copy_(state["values"])
-        for target, name in ((self._first, "first"), (self._second, "second"), (self._last, "last")):
-            target.copy_(state[name])
-        self.steps = steps
-
     def _catch_up(self, rows: Int[Tensor, "b"], until: int | None = None) -> None:
         until = self.steps if until is None else until
         last = self._last[rows]

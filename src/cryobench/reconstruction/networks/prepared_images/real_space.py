@@ -25,8 +25,7 @@ from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.shift import shift_images
 from cryobench.reconstruction.images import require_poses
 from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
-
-_SAMPLE = 1000
+from cryobench.reconstruction.networks.prepared_images.sample import sum_squares
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,10 @@ class RealSpaceImages:
         self._rotations, self._shifts = require_poses(particles)
         self._particles, self._device, self.crop = particles, compute.device, crop
         self._frequencies = frequency_grid(particles.box_size, 2, pixel_size=particles.pixel_size)
-        self.scale: float = _measure_deviation(particles)
-        """s: projections are the network's output times it."""
+        total, count = sum_squares(particles)
+        self.scale: float = (total / (count * particles.box_size**2)) ** 0.5
+        """s, standard deviation of the pixels of a sample of the images: projections are the network's output times
+        it."""
         self._rows = PreparedRows(
             (len(particles), crop, crop), keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder
         )
@@ -143,15 +144,3 @@ def cut_middle(images: Float[Tensor, "*n y x"], crop: int) -> Float[Tensor, "*n 
     """Central ``crop`` px of images, about the same centre pixel."""
     first = images.shape[-1] // 2 - crop // 2
     return images[..., first : first + crop, first : first + crop]
-
-
-def _measure_deviation(particles: Particles) -> float:
-    """Standard deviation of the pixels of a sample of the images, each about its own mean."""
-    chosen = np.unique(np.linspace(0, len(particles) - 1, min(len(particles), _SAMPLE)).astype(int))
-    total = 0.0
-    for first in range(0, len(chosen), CHUNK):
-        images = particles.read(chosen[first : first + CHUNK]).astype(np.float64)
-        total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
-    if not total > 0:
-        raise ValueError("the images are constant: all pixels of an image are equal. Is the stack blank?")
-    return (total / (len(chosen) * particles.box_size**2)) ** 0.5

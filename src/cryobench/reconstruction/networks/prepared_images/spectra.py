@@ -30,9 +30,9 @@ from cryobench.imaging.ctf import evaluate_ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.reconstruction.images import centre, require_poses
 from cryobench.reconstruction.networks.prepared_images.rows import PreparedRows
+from cryobench.reconstruction.networks.prepared_images.sample import sum_squares
 
 _FLAT, _END = 0.85, 0.99
-_SAMPLE = 1000
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,10 @@ class NetworkImages:
         frequencies = self.disc.frequencies[1:] / (size * particles.pixel_size)
         self._frequencies = torch.from_numpy(frequencies).float()
         self._steps = torch.from_numpy(self.disc.frequencies[1:].T / size).to(self._device)
-        first = self._measure_scale()
+        # Standard deviation of the Hartley values of a sample, before the window: by Parseval's theorem, without the
+        # zero frequency.
+        sampled, count = sum_squares(particles)
+        first = (sampled / count) ** 0.5
         shape = (len(particles), len(frequencies), 2)
         self._rows = PreparedRows(shape, keep_bytes=keep_bytes, n_workers=compute.n_workers, folder=folder)
         total = 0.0
@@ -187,19 +190,6 @@ class NetworkImages:
             _, shifts = require_poses(self._particles)
             spectra = centre(spectra, shifts[indices], self.disc, pixel_size=self._particles.pixel_size)
         return torch.view_as_real(spectra[:, 1:].contiguous())
-
-    def _measure_scale(self) -> float:
-        """Standard deviation of the Hartley values of a sample of the images, before the window."""
-        n = len(self._particles)
-        chosen = np.unique(np.linspace(0, n - 1, min(n, _SAMPLE)).astype(int))
-        total = 0.0
-        for first in range(0, len(chosen), CHUNK):
-            images = self._particles.read(chosen[first : first + CHUNK]).astype(np.float64)
-            # By Parseval's theorem, without the zero frequency.
-            total += float(np.square(images - images.mean(axis=(1, 2), keepdims=True)).sum())
-        if not total > 0:
-            raise ValueError("the images are constant: all pixels of an image are equal. Is the stack blank?")
-        return (total / len(chosen)) ** 0.5
 
 
 def _make_window(size: int) -> Float[Tensor, "y x"]:

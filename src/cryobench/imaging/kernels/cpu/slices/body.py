@@ -8,10 +8,8 @@ from torch import Tensor
 
 from cryobench._threads import count_threads, run_parts
 from cryobench.imaging.interpolation import tap_polynomials
-from cryobench.imaging.kernels.cpu.slices.accumulate import compile_accumulate
+from cryobench.imaging.kernels.cpu.slices.accumulate import insert_entries
 from cryobench.imaging.kernels.cpu.slices.extract import compile_extract
-from cryobench.imaging.kernels.cpu.slices.gradient import compile_rotation_gradient
-from cryobench.imaging.kernels.cpu.slices.insert import compile_insert
 from cryobench.imaging.kernels.cpu.slices.interleaved import compile_interleaved
 from cryobench.imaging.layout import GridLayout
 
@@ -20,27 +18,24 @@ _FLOATS = 32  # of a voxel that are updated at once
 _PARTS_PER_THREAD = 4
 
 
-def extract(
-    values: Tensor, rotations: Tensor, layout: GridLayout, radius: float, volume_index: Tensor | None
-) -> Tensor:
-    """Slices (n, y, h), or (n, k, y, h) from a stack without ``volume_index``. complex64."""
+def extract(values: Tensor, rotations: Tensor, layout: GridLayout, radius: float) -> Tensor:
+    """Slices (n, y, h), or (n, k, y, h) from a stack. complex64."""
     n, size = len(rotations), layout.box_size
-    many = values.ndim == 4 and volume_index is None
-    planes = values.shape[3] if many else 1
+    planes = values.shape[3] if values.ndim == 4 else 1
     # NumPy requests huge pages, torch does not: a quarter of the time for stacks.
     images = np.empty((n, planes, size, size // 2 + 1), dtype=np.complex64)
-    grid, stride = _floats(values), _stride(values)
-    offsets = _offsets(n, volume_index)
-    common = _common(rotations, layout, radius)
+    grid = torch.view_as_real(values.detach().resolve_conj().contiguous()).numpy().reshape(-1)
+    polynomials = tap_polynomials(layout.kernel, layout.padding).astype(np.float32)
+    scaled, *geometry = _common(rotations, layout, radius)
     for first, block in _blocks(planes):
-        kernel = compile_extract(layout.taps, block, stride == 2 * block)
+        kernel = compile_extract(layout.taps, block, planes == block)
         run_parts(
             lambda i0, i1, kernel=kernel, first=first: kernel(
                 grid,
-                stride,
-                offsets + 2 * first,
-                *common,
-                *_strides(layout),
+                2 * planes,
+                scaled,
+                polynomials,
+                *geometry,
                 images,
                 images.view(np.float32).reshape(-1),
                 first,
@@ -50,64 +45,12 @@ def extract(
             _image_parts(n),
         )
     slices = torch.from_numpy(images)
-    return slices if many else slices[:, 0]
-
-
-def insert(
-    slices: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-    n_volumes: int | None,
-) -> Tensor:
-    """Stored grid (z, y, x), or (z, y, x, k) for ``n_volumes`` of them, of the inserted slices. complex64."""
-    n = len(rotations)
-    shape = layout.shape if n_volumes is None else (*layout.shape, n_volumes)
-    values = torch.from_numpy(np.zeros(shape, dtype=np.complex64))
-    images = slices.reshape(n, -1, *slices.shape[-2:]).contiguous()
-    grid, stride = _floats(values), _stride(values)
-    offsets = _offsets(n, volume_index)
-    scaled, polynomials, row_ends = _common(rotations, layout, radius)
-    center, plane, row = _strides(layout)
-    for first, block in _blocks(images.shape[1]):
-        kernel = compile_insert(layout.taps, block, stride == 2 * block)
-        arguments = (_pairs(images), first, scaled, polynomials, row_ends, center, plane, row, stride)
-        run_parts(
-            lambda low, high, kernel=kernel, arguments=arguments, first=first: kernel(
-                *arguments, offsets + 2 * first, grid, low, high
-            ),
-            _slabs(layout),
-        )
-    return values
-
-
-def rotation_gradient(
-    gradients: Tensor,
-    values: Tensor,
-    rotations: Tensor,
-    layout: GridLayout,
-    radius: float,
-    volume_index: Tensor | None,
-) -> Tensor:
-    """Gradient (n, 3, 3) float32 of slices with incoming ``gradients`` with respect to the rotations."""
-    n = len(rotations)
-    result = np.zeros((n, 3, 3))
-    incoming = _pairs(gradients.reshape(n, -1, *gradients.shape[-2:]).contiguous())
-    grid, stride = _floats(values), _stride(values)
-    kernel = compile_rotation_gradient(layout.taps)
-    common = _common(rotations, layout, radius)
-    offsets = _offsets(n, volume_index)
-    run_parts(
-        lambda i0, i1: kernel(grid, stride, offsets, *common, *_strides(layout), incoming, result, i0, i1),
-        _image_parts(n),
-    )
-    return torch.from_numpy((result * layout.padding).astype(np.float32))
+    return slices if values.ndim == 4 else slices[:, 0]
 
 
 def accumulate(
-    data: tuple[Tensor | None, Tensor | None],
-    grids: tuple[Tensor | None, Tensor | None],
+    data: tuple[Tensor, Tensor],
+    grids: tuple[Tensor, Tensor],
     entries: tuple[Tensor, Tensor, Tensor],
     rotations: Tensor,
     layout: GridLayout,
@@ -115,27 +58,17 @@ def accumulate(
 ) -> None:
     """Add the entries (image, volume, factor) of (numerator, weight) (n, y, h) to their grids (k, z, y, x).
 
-    Numerators are complex64, weights float32; a missing one is None in both pairs. In place.
+    Numerators are complex64, weights float32. In place.
     """
     numerator, weight = data
-    numerator_grid, weight_grid = grids
-    kernel = compile_accumulate(layout.taps, numerator is not None, weight is not None)
-    images = (
-        np.zeros((1, 1, 1, 2), np.float32) if numerator is None else _pairs(numerator.contiguous()),
-        np.zeros((1, 1, 1), np.float32) if weight is None else weight.detach().contiguous().numpy(),
-    )
-    rest = (
-        *_common(rotations, layout, radius),
-        *_strides(layout),
-        np.zeros((1, 1), np.float32)
-        if numerator_grid is None
-        else _pairs(numerator_grid).reshape(len(numerator_grid), -1),
-        np.zeros((1, 1), np.float32) if weight_grid is None else weight_grid.numpy().reshape(len(weight_grid), -1),
-    )
+    images = _pairs(numerator.contiguous()), weight.detach().contiguous().numpy()
+    flat = [grid.reshape(len(grid), -1) for grid in (_pairs(grids[0]), grids[1].numpy())]
+    rest = (*_common(rotations, layout, radius), *flat)
     listed = [entry.numpy() for entry in entries]
+    parts = _entry_parts(listed[1], layout)
     run_parts(
-        lambda part, low, high: kernel(*images, *(entry[part] for entry in listed), *rest, low, high),
-        _entry_parts(listed[1], layout),
+        insert_entries,
+        [(*images, *(entry[part] for entry in listed), *rest, low, high) for part, low, high in parts],
     )
 
 
@@ -161,10 +94,10 @@ def accumulate_interleaved(
     spread[:, 1, 1:pairs:2] = to_numerator
     spread[:, 2, pairs:] = to_weight
     images, weights = _pairs(numerator.contiguous()), weight.detach().contiguous().numpy()
-    common = (*_common(rotations, layout, radius), *_strides(layout))
+    common = _common(rotations, layout, radius)
     for first in range(0, total, _FLOATS):
         width = min(_FLOATS, total - first)
-        kernel = compile_interleaved(layout.taps, width, width == total)
+        kernel = compile_interleaved(width, width == total)
         part = np.ascontiguousarray(spread[:, :, first : first + width])
         arguments = (images, weights, part, *common, total, first, grid.numpy().reshape(-1))
         run_parts(lambda low, high, kernel=kernel, arguments=arguments: kernel(*arguments, low, high), _slabs(layout))
@@ -212,31 +145,11 @@ def _entry_parts(volumes: np.ndarray, layout: GridLayout) -> list[tuple[slice, i
     return sorted(parts, key=lambda part: part[0].start - part[0].stop)
 
 
-def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _common(rotations: Tensor, layout: GridLayout, radius: float) -> tuple[np.ndarray, np.ndarray, int, int, int]:
+    """Rotations times padding; ends of rows within the radius; index of frequency 0; voxels in a plane and a row."""
     scaled = (rotations.detach().to(torch.float32) * layout.padding).contiguous().numpy()
-    polynomials = tap_polynomials(layout.kernel, layout.padding).astype(np.float32)
-    return scaled, polynomials, layout.row_ends(radius)
-
-
-def _strides(layout: GridLayout) -> tuple[int, int, int]:
     _, rows, columns = layout.shape
-    return layout.center, rows * columns, columns
-
-
-def _offsets(n: int, volume_index: Tensor | None) -> np.ndarray:
-    """Floats from the start of a voxel to each image's volume."""
-    if volume_index is None:
-        return np.zeros(n, dtype=np.int64)
-    return 2 * volume_index.to(torch.int64).contiguous().numpy()
-
-
-def _stride(values: Tensor) -> int:
-    return 2 * values.shape[3] if values.ndim == 4 else 2
-
-
-def _floats(values: Tensor) -> np.ndarray:
-    """The grid as one row of float32; a view of contiguous values, so that insertion writes through it."""
-    return torch.view_as_real(values.detach().resolve_conj().contiguous()).numpy().reshape(-1)
+    return scaled, layout.row_ends(radius), layout.center, rows * columns, columns
 
 
 def _pairs(tensor: Tensor) -> np.ndarray:

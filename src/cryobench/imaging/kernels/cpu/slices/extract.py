@@ -22,10 +22,10 @@ _AHEAD = 8
 def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
     """Extraction of ``block`` volumes whose values are contiguous within a voxel.
 
-    Arguments of the compiled function: the grid as float32; floats from voxel to voxel; per image the offset of
-    its first volume in a voxel; rotations times padding; tap polynomials; columns of each row within the radius;
-    index of frequency 0 along z and y; voxels in a plane and in a row; the images (n, k, y, h) complex64, and the
-    same as float32 in one row; the first k to write; first and last image.
+    Arguments of the compiled function: the grid as float32; floats from voxel to voxel; rotations times padding;
+    tap polynomials; columns of each row within the radius; index of frequency 0 along z and y; voxels in a plane and
+    in a row; the images (n, k, y, h) complex64, and the same as float32 in one row; the first k to read and write;
+    first and last image.
     """
     width = 2 * block
     below = taps // 2 - 1
@@ -37,18 +37,15 @@ def compile_extract(taps: int, block: int, dense: bool) -> Callable[..., None]:
     u8 = np.uint64
 
     @njit(nogil=True, cache=True, fastmath=FLAGS)
-    def extract(
-        grid, stride, offsets, rotations, polynomials, row_ends, center, plane, row, images, floats, first, i0, i1
-    ):
+    def extract(grid, stride, rotations, polynomials, row_ends, center, plane, row, images, floats, first, i0, i1):
         volumes, size, half = images.shape[1:]
         # A row's values, voxel by voxel: for a single volume that is the image's row itself.
         line = np.empty((half, block), np.complex64)
         buffer = floats if block == 1 else line.view(np.float32).reshape(-1)
-        step = u8(stride)
+        step, offset = u8(stride), u8(2 * first)
         plane_step, row_step = u8(plane) * step, u8(row) * step
         for i in range(i0, i1):
             r = rotations[i]
-            offset = u8(offsets[i])
             for y in range(size):
                 begin = begin_row(r, f4(y if 2 * y < size else y - size))
                 end = row_ends[y]

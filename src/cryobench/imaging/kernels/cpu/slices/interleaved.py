@@ -2,7 +2,7 @@
 
 The term of an image in channel c of a voxel is a c-dependent factor times the real part, the imaginary part or the
 weight of the same pixel, so that the taps are computed once and one vector holds all channels of a voxel. Slabs as in
-``insert.py``.
+``accumulate.py``.
 """
 
 from collections.abc import Callable
@@ -12,23 +12,21 @@ import numpy as np
 from numba import njit
 
 from cryobench.imaging.kernels.cpu.simd import scatter_plane
-from cryobench.imaging.kernels.cpu.slices.insert import misses_slab
+from cryobench.imaging.kernels.cpu.slices.accumulate import misses_slab
 from cryobench.imaging.kernels.cpu.taps import FLAGS
 from cryobench.imaging.kernels.cpu.voxel import begin_row, follow_row, locate, weigh
 
 
 @cache
-def compile_interleaved(taps: int, width: int, dense: bool) -> Callable[..., None]:
-    """Insertion into a block of ``width`` floats of every voxel, the whole voxel if ``dense``.
+def compile_interleaved(width: int, dense: bool) -> Callable[..., None]:
+    """Insertion, trilinear, into a block of ``width`` floats of every voxel, the whole voxel if ``dense``.
 
     Arguments of the compiled function: numerators (n, y, h, 2) and weights (n, y, h); factors (n, 3, width) of real
-    part, imaginary part and weight in each channel; rotations times padding; tap polynomials; columns of each row
-    within the radius; index of frequency 0 along z and y; voxels in a plane and in a row; floats from voxel to
-    voxel and from the start of a voxel to the block; the grid as float32; the slab. The x = 0 column is halved.
+    part, imaginary part and weight in each channel; rotations times padding; columns of each row within the radius;
+    index of frequency 0 along z and y; voxels in a plane and in a row; floats from voxel to voxel and from the start
+    of a voxel to the block; the grid as float32; the slab. The x = 0 column is halved.
     """
-    wide = 1 if taps == 4 else 0
     contiguous = 1 if dense else 0
-    below = taps // 2 - 1
     f4 = np.float32
     u8 = np.uint64
 
@@ -38,7 +36,6 @@ def compile_interleaved(taps: int, width: int, dense: bool) -> Callable[..., Non
         weights,
         factors,
         rotations,
-        polynomials,
         row_ends,
         center,
         plane,
@@ -50,7 +47,7 @@ def compile_interleaved(taps: int, width: int, dense: bool) -> Callable[..., Non
         high,
     ):
         size = row_ends.shape[0]
-        values = np.empty(taps * width, np.float32)
+        values = np.empty(2 * width, np.float32)
         channels = np.empty(width, np.float32)
         step, start = u8(stride), u8(offset)
         row_step = u8(row) * step
@@ -65,23 +62,23 @@ def compile_interleaved(taps: int, width: int, dense: bool) -> Callable[..., Non
                     continue
                 for x in range(end):
                     (x0, y0, z0), fractions, sign = locate(follow_row(r, begin, f4(x)), center)
-                    if z0 + below + 1 < low or z0 - below >= high:
+                    if z0 + 1 < low or z0 >= high:
                         continue
-                    x_taps, y_taps, z_taps = weigh(wide, polynomials, fractions)
+                    x_taps, y_taps, z_taps = weigh(0, fractions, fractions)
                     gain = f4(0.5) if x == 0 else f4(1)
                     re = gain * numerators[i, y, x, 0]
                     im = gain * numerators[i, y, x, 1] * sign
                     weight = gain * weights[i, y, x]
                     for c in range(width):
                         channels[c] = of_real[c] * re + of_imaginary[c] * im + of_weight[c] * weight
-                    for t in range(taps):
+                    for t in range(2):
                         for c in range(width):
                             values[t * width + c] = x_taps[t] * channels[c]
-                    for tz in range(taps):
-                        z = z0 - below + tz
+                    for tz in range(2):
+                        z = z0 + tz
                         if z < low or z >= high:
                             continue
-                        at = u8(z * plane + (y0 - below) * row + x0) * step + start
-                        scatter_plane(width, taps, contiguous, grid, at, row_step, step, y_taps, z_taps[tz], values)
+                        at = u8(z * plane + y0 * row + x0) * step + start
+                        scatter_plane(width, 2, contiguous, grid, at, row_step, step, y_taps, z_taps[tz], values)
 
     return accumulate
