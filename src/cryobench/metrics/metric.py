@@ -77,7 +77,7 @@ class ScoreKind:
 
     def write(self, value: float) -> str:
         """Value as text, without its unit; a time in a readable unit."""
-        return format_seconds(value) if self.unit == "s" else f"{value:.{self.decimals}f}"
+        return format_seconds(value) if self.unit == "s" else f"{value:z.{self.decimals}f}"
 
 
 def add_masked(*kinds: ScoreKind) -> tuple[ScoreKind, ...]:

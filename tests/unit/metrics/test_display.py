@@ -44,6 +44,7 @@ def test_kinds_by_name():
     assert find_metric("rotation-error") == "poses"
     assert (find_kind("made-up-score").label, find_metric("made-up-score")) == ("made up score", "")
     assert find_kind("shift-error").write(-3.14159) == "-3.14"
+    assert find_kind("shift-error").write(-0.004) == "0.00"
     assert [find_kind("wall-time").write(value) for value in (0.01, 12.345, 600, 9000)] == [
         "< 0.1 s", "12.3 s", "10.0 min", "2.5 h",
     ]  # fmt: skip
