@@ -135,9 +135,10 @@ def test_matrix_products_give_the_sums_of_the_bins():
         divide_particles(squared_distances(latents, metric, latents[target]), halves, KernelSizes(6, 4, 3))
         for target in (0, 7)
     ]
-    for bins, (numerator, weight) in zip(
-        group, _sum_bandwidths(passes, group, halves, passes.mean_power), strict=True
-    ):
+    for bins, read in zip(group, _sum_bandwidths(passes, group, halves, passes.mean_power), strict=True):
+        numerator, weight = read(0, 4)
+        for part, whole in zip(read(1, 3), (numerator, weight), strict=True):
+            torch.testing.assert_close(part, whole[:, 1:3], rtol=0, atol=0)
         for half in (0, 1):
             own = np.where(halves == half, bins.members, -1)[:, None]
             sums, _ = passes.run(insert_bins, passes.mean_power, 6, own=(own,))
@@ -301,14 +302,14 @@ def test_scale_of_volumes_is_that_of_the_truth(regressed):
 def test_volumes_do_not_depend_on_the_memory(regressed):
     """One target at a time, images read anew in each pass: the same bits."""
     dataset, found, targets, volumes = regressed
-    tight = open_at(found, dataset.particles, compute=Compute(memory=int(3.034e8)))
+    tight = open_at(found, dataset.particles, compute=Compute(memory=int(3.057e8)))
     assert tight.regression._at_once == 1
     assert not tight.regression._passes._shards[0]._kept
     for one, other in zip(volumes, tight.estimate(targets), strict=True):
         np.testing.assert_array_equal(one.volume, other.volume)
         np.testing.assert_array_equal(one.half_set_fsc, other.half_set_fsc)
     with pytest.raises(MemoryShortage, match=r"6 bandwidths of volumes of 24 px.*n_bandwidths=\d+ would fit"):
-        open_at(found, dataset.particles, compute=Compute(memory=int(3.025e8)))
+        open_at(found, dataset.particles, compute=Compute(memory=int(3.040e8)))
 
 
 def test_an_open_decoder_gives_the_same_again_on_the_grid_of_the_data_set(regressed):

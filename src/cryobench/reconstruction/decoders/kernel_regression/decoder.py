@@ -23,6 +23,7 @@ from cryobench.reconstruction.decoders.kernel_regression.precisions import commo
 from cryobench.reconstruction.decoders.kernel_regression.regression import (
     KernelRegression,
     KernelVolume,
+    block_bytes,
     sum_bytes,
 )
 from cryobench.reconstruction.engine import Checkpoint, CheckpointVolumes, Passes, RunContext
@@ -147,8 +148,9 @@ def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes)
         return bandwidths * each * 0.6 if on_cpu else sizes.n_bins * each
 
     def needed(bandwidths: int) -> float:
-        """Bytes of one volume: its sums, and those of its bandwidths on the whole grid, twice."""
-        return workers * (BATCH_BYTES + one(bandwidths) + 2 * bandwidths * each)
+        """Bytes of one volume: its sums, on other devices also those at its bandwidths, and the comparison."""
+        on_grid = 0 if on_cpu else bandwidths * each
+        return workers * (BATCH_BYTES + one(bandwidths) + on_grid + block_bytes(box_size, bandwidths))
 
     left = reserve(
         compute.memory,

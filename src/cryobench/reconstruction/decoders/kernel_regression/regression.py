@@ -24,8 +24,9 @@ Source: Gilles & Singer, PNAS 122 (2025), e2419140122. Deviations, with reasons:
 * Volumes are masked: nothing is compared outside, so nothing there has been chosen.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -59,8 +60,15 @@ WINDOW_RADIUS = 20.0
 """Å, half-width of a window (published: about 20)."""
 _BATCH_BYTES = 2e8
 _BLOCK_BYTES = 1e8
+_HELD_BYTES = 1e9
+"""Bandwidths of one target take at most this while they are all on the grid; larger ones are put there twice."""
 _LEAST_WEIGHT = 1e-3
 """Smallest divisor of an entry in the comparison of half-sets, relative to the mean weight of its shell."""
+
+
+_Stored = Callable[[int, int], tuple[Tensor, Tensor]]
+"""Sums (2, c, z, y, x) of half-slices of both half-sets, on the stored grid, at the bandwidths from one to before
+another: numerators and weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +152,8 @@ class KernelRegression:
         layout = GridLayout(self._passes.disc.box_size)
         group = [self._divide(target) for target in targets]
         sums = _sum_bandwidths(self._passes, group, self._halves, self._noise)
-        for bins, (numerator, weight) in zip(group, sums, strict=True):
-            yield _regress(numerator, weight, layout, bins, self._windows, self._mask)
+        for bins, read in zip(group, sums, strict=True):
+            yield _regress(read, layout, bins, self._windows, self._mask)
 
     def _divide(self, target: np.ndarray) -> Bins:
         distances = squared_distances(self._latents, self._precisions, target)
@@ -155,6 +163,14 @@ class KernelRegression:
 def sum_bytes(box_size: int) -> float:
     """Bytes of numerator and weight of both half-sets at one bandwidth, or in one bin."""
     return 2 * 12 * GridLayout(box_size).n_entries
+
+
+def block_bytes(box_size: int, bandwidths: int) -> float:
+    """Bytes for comparing the bandwidths of one target: a few at a time stored, completed, and as differences; all
+    completed ones where they are few bytes."""
+    each = sum_bytes(box_size)
+    together = bandwidths * each
+    return 3 * min(max(each, 1.6 * _BLOCK_BYTES), together) + (together if together <= _HELD_BYTES else 0)
 
 
 def insert_weighted(
@@ -231,24 +247,27 @@ def insert_bins(
 
 def _sum_bandwidths(
     passes: Passes, group: Sequence[Bins], halves: np.ndarray, noise: np.ndarray
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each target the sums (2, c, z, y, x) of half-slices on the stored grid, of both half-sets and all
-    bandwidths."""
+) -> Iterator[_Stored]:
+    """For each target its sums."""
     members = np.stack([bins.members for bins in group], axis=1)
     tables = np.stack([bins.weights for bins in group])
     n_targets, n_bandwidths, n_bins = tables.shape
     layout = GridLayout(passes.disc.box_size)
     if passes.device == "cpu":
         sums, _ = passes.run(insert_weighted, noise, tables, own=(halves, members))
-        for target in range(n_targets):
-            part = slice(target * n_bandwidths, (target + 1) * n_bandwidths)
+
+        def spread(start: int, first: int, last: int) -> tuple[Tensor, Tensor]:
+            part = slice(start + first, start + last)
             numerator, weight = (
                 torch.stack(
                     [spread_touched(each[..., part], layout, passes.disc.radius) for each in sums[name].parts]
                 )
                 for name in ("numerator", "weight")
             )
-            yield torch.view_as_complex(numerator), weight[..., 0]
+            return torch.view_as_complex(numerator), weight[..., 0]
+
+        for target in range(n_targets):
+            yield partial(spread, target * n_bandwidths)
         return
     volumes = np.where(members >= 0, (2 * np.arange(n_targets) + halves[:, None]) * n_bins + members, -1)
     sums, _ = passes.run(insert_bins, noise, 2 * n_targets * n_bins, own=(volumes,))
@@ -256,10 +275,15 @@ def _sum_bandwidths(
     for table, numerator, weight in zip(tables, numerators, weights, strict=True):
         kernel = torch.from_numpy(table).float().to(numerator.device)
         pairs = kernel @ torch.view_as_real(numerator).flatten(2)
-        yield (
+        totals = (
             torch.view_as_complex(pairs.unflatten(2, (*layout.shape, 2))),
             (kernel @ weight.flatten(2)).unflatten(2, layout.shape),
         )
+        yield partial(_select, totals)
+
+
+def _select(totals: tuple[Tensor, Tensor], first: int, last: int) -> tuple[Tensor, Tensor]:
+    return totals[0][:, first:last], totals[1][:, first:last]
 
 
 def _cut(values: Tensor, layout: GridLayout, radius: int) -> Tensor:
@@ -284,20 +308,22 @@ def _full_spectra(stored: Tensor, layout: GridLayout, radius: int) -> Tensor:
     return parts
 
 
-def _regress(
-    stored_numerator: Tensor,
-    stored_weight: Tensor,
-    layout: GridLayout,
-    bins: Bins,
-    windows: LocalWindows,
-    mask: np.ndarray,
-) -> KernelVolume:
-    """Choose bandwidths and assemble the volume, from stored half-slice sums (2, c, z, y, x) at each bandwidth."""
-    device, radius, count = stored_numerator.device, windows.radius, len(bins.bandwidths)
+def _regress(read: _Stored, layout: GridLayout, bins: Bins, windows: LocalWindows, mask: np.ndarray) -> KernelVolume:
+    """Choose bandwidths and assemble the volume, with a few bandwidths at a time on the grid where they are large."""
+    radius, count = windows.radius, len(bins.bandwidths)
+
+    def spectra(first: int, last: int) -> tuple[Tensor, Tensor]:
+        numerator, weight = (_full_spectra(each, layout, radius) for each in read(first, last))
+        return numerator, weight
+
+    if count * sum_bytes(layout.box_size) <= _HELD_BYTES:
+        spectra = cache(spectra)
+    largest = read(count - 1, count)
+    device = largest[0].device
     # The half-sets' FSC contains the noise of the whole box, the volume only its part inside the mask.
-    prior = _cut(_invert_prior(stored_numerator[:, -1], stored_weight[:, -1], layout, radius), layout, radius)
+    prior = _cut(_invert_prior(largest[0][:, 0], largest[1][:, 0], layout, radius), layout, radius)
     prior = prior[None] * float((mask**2).mean())
-    numerator, weight = (_full_spectra(each, layout, radius) for each in (stored_numerator, stored_weight))
+    numerator, weight = spectra(0, 1)
     root = weight[:, 0].flip(0).sqrt()
     whitened = torch.where(root > 0, numerator[:, 0].flip(0) / root.clamp(min=1e-12), 0)
 
@@ -305,9 +331,10 @@ def _regress(
     blocks = [(first, min(first + step, count)) for first in range(0, count, step)]
     power = [torch.zeros(count, *windows.windows, device=device) for _ in windows.bands]
     for first, last in blocks:
+        numerator, weight = spectra(first, last)
         for half in (0, 1):
-            gain = root[half] / (weight[half, first:last] + prior)
-            difference = gain.mul(numerator[half, first:last]).sub_(whitened[half])
+            gain = root[half] / (weight[half] + prior)
+            difference = gain.mul(numerator[half]).sub_(whitened[half])
             for band, found in zip(windows.bands, power, strict=True):
                 found[first:last] += windows.measure_power(difference, band)
     choices = [_choose(found) for found in power]
@@ -315,8 +342,10 @@ def _regress(
     voxels = [part.stop - part.start for part in windows.region]
     parts = torch.zeros(2, *voxels, device=device)
     for first, last in blocks:
-        total = weight[0, first:last] + weight[1, first:last] + prior
-        f = numerator[:, first:last] / total
+        if not any(((choice >= first) & (choice < last)).any() for choice in choices):
+            continue
+        numerator, weight = spectra(first, last)
+        f = numerator / (weight[0] + weight[1] + prior)
         for band, choice in zip(windows.bands, choices, strict=True):
             chosen = choice == torch.arange(first, last, device=device)[:, None, None, None]
             used = chosen.flatten(1).any(1).nonzero()[:, 0]
