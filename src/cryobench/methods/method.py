@@ -128,7 +128,7 @@ class Method(ABC, Generic[Chosen]):
         -------
         A reconstruction whose volumes are on the grid of the particles. Same seed, same kind of device, same number
         of threads and workers: same bits, also after an interruption and for any memory budget. Otherwise equal up to
-        rounding.
+        rounding. Volumes may be read from the context's checkpoint on demand: save them before it is removed.
 
         Raises
         ------

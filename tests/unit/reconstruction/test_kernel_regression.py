@@ -312,6 +312,27 @@ def test_volumes_do_not_depend_on_the_memory(regressed):
         open_at(found, dataset.particles, compute=Compute(memory=int(3.040e8)))
 
 
+def test_volumes_whose_bandwidths_do_not_fit_on_the_grid_together_have_the_same_bits(regressed, monkeypatch):
+    dataset, found, targets, volumes = regressed
+    sizes: list[int] = []
+    original = regression._full_spectra
+    monkeypatch.setattr(
+        regression, "_full_spectra", lambda stored, *rest: sizes.append(stored.shape[1]) or original(stored, *rest)
+    )
+    monkeypatch.setattr(regression, "_BLOCK_BYTES", 1)
+    made, counts = [], []
+    for held in (1e9, 0):
+        monkeypatch.setattr(regression, "_HELD_BYTES", held)
+        made.append(list(open_at(found, dataset.particles).estimate(targets)))
+        counts.append(len(sizes))
+    assert set(sizes) == {1}
+    assert counts[1] > 2 * counts[0]  # read again for the assembly
+    for held, read_again, in_one_block in zip(*made, volumes, strict=True):
+        np.testing.assert_array_equal(held.volume, read_again.volume)
+        np.testing.assert_array_equal(held.half_set_fsc, read_again.half_set_fsc)
+        np.testing.assert_allclose(held.volume, in_one_block.volume, atol=1e-5 * np.abs(in_one_block.volume).max())
+
+
 def test_an_open_decoder_gives_the_same_again_on_the_grid_of_the_data_set(regressed):
     dataset, found, targets, volumes = regressed
     decoder = open_decoder(found, dataset.particles, RunContext())
