@@ -153,16 +153,19 @@ def test_the_prior_of_the_mean_is_the_power_that_half_sets_agree_on():
 
 def test_components_and_bins_do_not_follow_the_memory():
     roomy, tight = (
-        make_plan(RecovarSettings(), Compute(memory=int(memory)), 5000, 64, 20_000) for memory in (4e9, 1.05e9)
+        make_plan(RecovarSettings(), Compute(memory=int(memory)), 5000, 64, 20_000, is_kept=True)
+        for memory in (4e9, 1.05e9)
     )
     assert (roomy.n_components, roomy.sizes) == (tight.n_components, tight.sizes) == (100, KernelSizes(50, 17, 141))
     assert tight.column_batch < roomy.column_batch
     assert roomy.image_bytes > 0
-    few = make_plan(RecovarSettings(n_columns=20), Compute(memory=10**9), 5000, 64, 20_000)
+    few = make_plan(RecovarSettings(n_columns=20), Compute(memory=10**9), 5000, 64, 20_000, is_kept=True)
     assert few.n_components == 40
-    published = make_plan(RecovarSettings(n_components=200), Compute(memory=20 * 10**9), 5000, 64, 20_000)
+    published = make_plan(
+        RecovarSettings(n_components=200), Compute(memory=20 * 10**9), 5000, 64, 20_000, is_kept=True
+    )
     assert published.n_components == 200
-    streamed = make_plan(RecovarSettings(), Compute(memory=4 * 10**9), 200_000, 64, 20_000)
+    streamed = make_plan(RecovarSettings(), Compute(memory=4 * 10**9), 200_000, 64, 20_000, is_kept=True)
     assert streamed.image_bytes == 0
 
 
@@ -171,12 +174,12 @@ def test_components_and_bins_do_not_follow_the_memory():
     [
         ({"n_components": 200}, 2e9, r"n_components=1\d\d would fit.*Alternatively lower n_columns, or dimensions"),
         ({}, 4e8, r"17 bandwidths of volumes of 64 px take .* n_bandwidths=\d+ would fit"),
-        ({}, 8e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
+        ({}, 6e8, r"100 components and 300 columns of 64 px take .*n_components=\d+ would fit"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, memory, message):
     with pytest.raises(MemoryShortage, match=message):
-        make_plan(RecovarSettings(**settings), Compute(memory=int(memory)), 5000, 64, 20_000)
+        make_plan(RecovarSettings(**settings), Compute(memory=int(memory)), 5000, 64, 20_000, is_kept=True)
 
 
 @pytest.mark.parametrize(
@@ -189,4 +192,4 @@ def test_sizes_that_do_not_fit_are_refused_with_what_would(settings, memory, mes
 )
 def test_sizes_that_do_not_go_together_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        make_plan(RecovarSettings(**settings), Compute(memory=4 * 10**9), 5000, 64, 20_000)
+        make_plan(RecovarSettings(**settings), Compute(memory=4 * 10**9), 5000, 64, 20_000, is_kept=True)

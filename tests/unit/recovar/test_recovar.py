@@ -117,7 +117,9 @@ def test_a_killed_run_goes_on_with_less_memory_and_ends_with_the_same_bits(tmp_p
 
     with monkeypatch.context() as patched:
         patched.setattr(principal_model, "accumulate_columns", accumulate)
-        patched.setattr(recovar, "make_plan", lambda *given: replace(make_plan(*given), column_batch=5))
+        patched.setattr(
+            recovar, "make_plan", lambda *given, **also: replace(make_plan(*given, **also), column_batch=5)
+        )
         with pytest.raises(KeyboardInterrupt):
             method.reconstruct(dataset.particles, queries, context)
     assert (tmp_path / "first" / "column-004.npz").exists()

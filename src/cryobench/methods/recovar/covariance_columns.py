@@ -52,8 +52,10 @@ class ColumnSums(ABC):
     def __add__(self, other: Any) -> Self: ...
 
     @abstractmethod
-    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
-        """B, for the real and for the imaginary part of a, and H on the flat native half-spectrum (z, y, x)."""
+    def of(
+        self, column: int, within: Int[np.ndarray, "w"]
+    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
+        """B, for the real and for the imaginary part of a, and H at entries of the flat native half-spectrum."""
 
 
 def accumulate_columns(
@@ -154,20 +156,28 @@ class _FactoredColumns(ColumnSums):
         self._noise += other._noise
         return self
 
-    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
-        tops, bottoms = [], []
+    def of(
+        self, column: int, within: Int[np.ndarray, "w"]
+    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
+        tops = np.empty((2, 2, len(within)), dtype=np.complex64)
+        bottoms = np.empty((2, len(within)), dtype=np.float32)
         for half, sums in enumerate(self._sums):
             layout = sums.layout
-            both = sums.numerators[..., [column, len(self) + column]]
-            values = torch.view_as_complex(spread_touched(both, layout, self._disc.radius))
-            self._subtract_noise(values, column, half, layout)
-            tops.append(np.stack([fold(each, layout).flatten().numpy() for each in values]))
-            weight = spread_touched(sums.weights[..., column : column + 1], layout, self._disc.radius)[0, ..., 0]
-            bottoms.append(fold(weight, layout).flatten().numpy())
-        return np.stack(tops), np.stack(bottoms)
 
-    def _subtract_noise(self, values: Complex[Tensor, "2 z y x"], column: int, half: int, layout: GridLayout) -> None:
-        """Subtract N from B for Re a and i N from B for Im a, (2, z, y, x) on the stored grid, in place."""
+            def spread(values: Float32[Tensor, "v parts c"], channel: int, layout: GridLayout = layout) -> Tensor:
+                return spread_touched(values[..., channel : channel + 1], layout, self._disc.radius)[0]
+
+            for part in (0, 1):  # one grid at a time: of a large box each is large
+                values = torch.view_as_complex(spread(sums.numerators, part * len(self) + column))
+                self._subtract_noise(values, column, half, part, layout)
+                tops[half, part] = fold(values, layout).flatten().numpy()[within]
+            bottoms[half] = fold(spread(sums.weights, column)[..., 0], layout).flatten().numpy()[within]
+        return tops, bottoms
+
+    def _subtract_noise(
+        self, values: Complex[Tensor, "z y x"], column: int, half: int, part: int, layout: GridLayout
+    ) -> None:
+        """Subtract N from B for Re a (part 0), or i N from B for Im a, (z, y, x) on the stored grid, in place."""
         around = torch.view_as_complex(torch.from_numpy(self._noise[column, half]))
         x, y, z = (np.arange(len(around)) - len(around) // 2 + round(float(k)) for k in self._frequencies[column])
         kept = layout.frequencies[0][-1]
@@ -178,9 +188,8 @@ class _FactoredColumns(ColumnSums):
             index = np.ix_(
                 sign * z[planes] + layout.center, sign * y[rows] + layout.center, sign * x[columns] + layout.center_x
             )
-            found = around[np.ix_(planes, rows, columns)]
-            for own, noise in zip(values, (found, 1j * found), strict=True):
-                own[index] -= noise if sign > 0 else noise.conj()
+            noise = around[np.ix_(planes, rows, columns)] * (1j if part else 1)
+            values[index] -= noise if sign > 0 else noise.conj()
 
 
 class _SlicedColumns(ColumnSums):
@@ -236,12 +245,14 @@ class _SlicedColumns(ColumnSums):
                 part.merge(added)
         return self
 
-    def of(self, column: int) -> tuple[Complex64[np.ndarray, "half part v"], Float32[np.ndarray, "half v"]]:
+    def of(
+        self, column: int, within: Int[np.ndarray, "w"]
+    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
         totals = [accumulator.totals() for accumulator in self._sums[column]]
         layout = totals[0][0].layout
         tops = [torch.stack([read(top.values[..., half], layout).flatten() for top, _ in totals]) for half in (0, 1)]
         bottoms = [read(totals[0][1].values[..., half], layout).flatten() for half in (0, 1)]
-        return torch.stack(tops).cpu().numpy(), torch.stack(bottoms).cpu().numpy()
+        return torch.stack(tops).cpu().numpy()[..., within], torch.stack(bottoms).cpu().numpy()[:, within]
 
 
 def _index_pairs(disc: HalfDisc) -> Int[np.ndarray, "t t"]:

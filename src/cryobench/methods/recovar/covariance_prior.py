@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from cryobench._threads import run_parts
+from cryobench._threads import count_threads, run_parts
 from cryobench.fourier import hermitian_weights, ifft_volume, shell_indices
 from cryobench.imaging.kernels.cpu.covariance_prior import iterate_prior
 from cryobench.methods.recovar.covariance_columns import ColumnSums
@@ -26,6 +26,14 @@ _PRIOR_FACTOR = 1e-2
 """First prior of a column over the outer product of the mean's (published)."""
 ROUNDS = 20
 """Most iterations of the prior (published: 20)."""
+_MOST_AT_ONCE = 4
+_SOLUTION_BYTES, _SHARED_BYTES = 65, 20
+"""Bytes per entry of the stored grid: of a column that is being solved, and of what all of them share."""
+
+
+def solution_bytes(entries: int) -> float:
+    """Bytes that ``solve_columns`` takes on a stored grid of so many entries, volumes not included."""
+    return (min(_MOST_AT_ONCE, count_threads()) * _SOLUTION_BYTES + _SHARED_BYTES) * entries
 
 
 def first_prior(
@@ -63,8 +71,10 @@ def solve_columns(
     """
     size = mask.shape[-1]
     count = len(sums)
-    shells = shell_indices(size, 3).numpy().astype(np.int64).ravel()
-    weights = hermitian_weights(size).expand(size, size, -1).contiguous().numpy().astype(np.float32).ravel()
+    shells = shell_indices(size, 3).numpy().ravel()
+    within = np.flatnonzero(shells <= radius)
+    shells = shells[within].astype(np.int64)
+    weights = hermitian_weights(size).expand(size, size, -1).numpy().astype(np.float32).ravel()[within]
     inside = torch.nonzero(mask.flatten() > 0)[:, 0]
     factor = (mask / gridding).flatten()[inside].float()
     volumes = np.empty((2 * count, len(inside)), dtype=np.float32)
@@ -72,15 +82,16 @@ def solve_columns(
 
     def solve(first: int, last: int) -> None:
         for column in range(first, last):
-            top, bottom = sums.of(column)
+            top, bottom = sums.of(column, within)
             prior = initial[column].astype(np.float64)
             iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS, LEAST_FSC, MOST_FSC)
-            spread = np.where(shells <= radius, prior[np.minimum(shells, radius)], np.inf)
-            solved = top.sum(0) / np.maximum(bottom.sum(0) + spread, 1e-30)
-            spectra = torch.from_numpy(solved.astype(np.complex64)).reshape(2, size, size, size // 2 + 1)
-            real = ifft_volume(spectra, size).flatten(1)[:, inside] * factor
-            volumes[2 * column : 2 * column + 2] = real.numpy()
+            divisor = np.maximum(bottom.sum(0) + prior[shells], 1e-30)
+            for part in (0, 1):
+                spectrum = torch.zeros(size * size * (size // 2 + 1), dtype=torch.complex64)
+                spectrum.numpy()[within] = top[:, part].sum(0) / divisor
+                real = ifft_volume(spectrum.view(size, size, -1), size).flatten()[inside] * factor
+                volumes[2 * column + part] = real.numpy()
 
-    bounds = np.linspace(0, count, min(count, 4) + 1).astype(int).tolist()
+    bounds = np.linspace(0, count, min(count, _MOST_AT_ONCE) + 1).astype(int).tolist()
     run_parts(solve, list(pairwise(bounds)))
     return volumes, curves

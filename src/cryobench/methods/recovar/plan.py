@@ -6,21 +6,22 @@ from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK
 from cryobench.imaging.layout import GridLayout
+from cryobench.methods.recovar.covariance_prior import solution_bytes
 from cryobench.methods.recovar.mean import PADDING
 from cryobench.methods.recovar.settings import RecovarSettings
-from cryobench.methods.recovar.subspace import MOST_DIRECT
+from cryobench.methods.recovar.subspace import MOST_DIRECT, OVERSAMPLING
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes, plan_regression
 from cryobench.reconstruction.images import bytes_to_keep
 from cryobench.reconstruction.statistics import disc_of, find_touched, patch_bytes
 
 COMPONENTS = 100
 _FIXED_BYTES = 1e8
-_SOLVED_AT_ONCE, _SOLUTION_BYTES = 4, 160
-"""Columns solved at once, and bytes of that per voxel."""
 _NOISE_VOXELS = 2e4
 """Entries of the covariance of the noise near a column, in units of those of its sums."""
 _BATCH_BYTES_PER_PIXEL = 40
 """Memory for a batch of images, their masks and their slices."""
+_TABLE_BYTES = 20
+"""Per entry of the stored grid, of tables by which slices find their voxels."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,12 @@ class Plan:
     """Memory of the kernel regression of a volume."""
 
 
-def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int, mask_voxels: int) -> Plan:
+def make_plan(
+    settings: RecovarSettings, compute: Compute, n: int, box_size: int, mask_voxels: int, *, is_kept: bool
+) -> Plan:
     """Plan for n particles in a box with that many voxels in the mask.
+
+    ``is_kept``: finished columns wait in a checkpoint, not in memory.
 
     Raises
     ------
@@ -66,19 +71,19 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
     plan_regression(compute, n, box_size, sizes)
     grid, padded = (GridLayout(box_size, padding).n_entries for padding in (1, PADDING))
     touched = len(find_touched(GridLayout(box_size), (box_size - 1) // 2))
-    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + patch_bytes(touched)
+    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + 8 * padded
     solved = 2 * settings.n_columns * mask_voxels * 4
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
     channels = 2 * 5 * 4
     column = channels * (touched + _NOISE_VOXELS if compute.device == "cpu" else 2 * grid)
-    working = _SOLVED_AT_ONCE * _SOLUTION_BYTES * grid
+    around = max(2 * (patch_bytes(touched) + _TABLE_BYTES * grid), solution_bytes(grid)) + (0 if is_kept else solved)
 
     def needed(components: int) -> float:
         """Bytes of the largest step, over all workers."""
         pairs = components * (components + 1) / 2
-        volumes = components * (4 * box_size**3 + 8 * grid)
-        covariance = volumes + pairs**2 * (12 if components <= MOST_DIRECT else 8)
-        return workers * (fixed + max(solved + max(column + working, covariance), 60 * padded))
+        subspace = solved + 3 * 4 * (components + OVERSAMPLING) * mask_voxels
+        covariance = components * (4 * mask_voxels + 8 * grid) + pairs**2 * (12 if components <= MOST_DIRECT else 8)
+        return workers * (fixed + max(column + around, subspace, covariance, 60 * padded))
 
     left = reserve(
         compute.memory,
@@ -89,6 +94,6 @@ def make_plan(settings: RecovarSettings, compute: Compute, n: int, box_size: int
         advice=f"Alternatively lower n_columns, or dimensions (now up to {largest}).",
     )
     images = bytes_to_keep(n, disc_of(box_size), left, n_shards=workers)
-    fitting = int(((compute.memory - images) / workers - fixed - solved - working) // column)
+    fitting = int(((compute.memory - images) / workers - fixed - around) // column)
     passes = -(-settings.n_columns // fitting)
     return Plan(n_components, -(-settings.n_columns // passes), images, sizes)

@@ -22,6 +22,7 @@ from cryobench.methods.recovar.subspace import (
     find_subspace,
     principal_volumes,
     project_covariance,
+    spectra_inside,
     spread_inside,
     with_mean_first,
 )
@@ -86,9 +87,11 @@ class ModelEstimate:
                 return {"frequencies": self._choose_columns(mean_ft, window, noise)}
 
             frequencies = kept.take("frequencies", find_frequencies)["frequencies"]
-        volumes, curves = self._find_columns(frequencies, mean, window, mask, noise)
+        columns, curves = self._find_columns(frequencies, mean, window, mask, noise)
+        basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
+        del columns  # before the spectra of the basis are allocated
         with passes.shown(progress, "covariance in the subspace", passes=2):
-            found = kept.take("components", lambda: self._find_components(volumes, mean, mask, noise))
+            found = kept.take("components", lambda: self._find_components(basis, mean, mask, noise))
         components = spread_inside(torch.from_numpy(found["components"]), mask)
         return PrincipalModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
 
@@ -130,51 +133,57 @@ class ModelEstimate:
     ) -> tuple[Float[np.ndarray, "2*c v"], Float[np.ndarray, "c s"]]:
         """Regularised columns as real volumes inside the mask, and their FSC.
 
-        As many as fit are computed at once. Each is kept separately: a run resumed with another budget reuses all
-        that are done.
+        As many as fit are computed at once. Each is kept separately, and out of memory until all are there: a run
+        resumed with another budget reuses all that are done.
         """
         size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
         mean_ft, gridding = mean.spectrum(), gridding_correction(size)
         initial = first_prior(frequencies, mean.prior, noise, size)
-        volumes = np.empty((2 * count, int((mask > 0).sum())), dtype=np.float32)
-        curves = np.empty((count, size // 2 + 1), dtype=np.float32)
-        missing = []
-        for column in range(count):
-            found = self.kept.find(f"column-{column:03d}")
-            if found is None:
-                missing.append(column)
-                continue
-            volumes[2 * column : 2 * column + 2], curves[column] = found[0]["volumes"], found[0]["fsc"]
+        names = [f"column-{column:03d}" for column in range(count)]
+        missing = [column for column in range(count) if not self.kept.has(names[column])]
+        held: dict[str, dict[str, np.ndarray]] = {}
         starts, progress = range(0, len(missing), self.plan.column_batch), self.context.progress
         forecast = Forecast("covariance columns", count, progress)
         with self.passes.shown(progress, "covariance columns", passes=len(starts)):
             for first in starts:
                 part = np.array(missing[first : first + self.plan.column_batch])
                 sums = accumulate_columns(self.passes, frequencies[part], mean_ft, window, noise, self.halves)
-                solved, curves[part] = solve_columns(sums, initial[part], mask, gridding, radius=radius)
+                solved, agreement = solve_columns(sums, initial[part], mask, gridding, radius=radius)
                 del sums  # before the next ones are allocated
-                for column, pair in zip(part, solved.reshape(len(part), 2, -1), strict=True):
-                    volumes[2 * column : 2 * column + 2] = pair
-                    self.kept.keep(f"column-{column:03d}", {"volumes": pair, "fsc": curves[column]})
+                for column, pair, fsc in zip(part, solved.reshape(len(part), 2, -1), agreement, strict=True):
+                    arrays = {"volumes": pair, "fsc": fsc}
+                    if self.kept.is_kept:
+                        self.kept.keep(names[column], arrays)
+                    else:
+                        held[names[column]] = arrays
+                del solved
                 forecast.look(count - len(missing) + first + len(part))
+        volumes = np.empty((2 * count, int((mask > 0).sum())), dtype=np.float32)
+        curves = np.empty((count, size // 2 + 1), dtype=np.float32)
+        for column, name in enumerate(names):
+            found = self.kept.find(name)
+            arrays = held.pop(name) if found is None else found[0]
+            volumes[2 * column : 2 * column + 2], curves[column] = arrays["volumes"], arrays["fsc"]
         return volumes, curves
 
     def _find_components(
         self,
-        columns: Float[np.ndarray, "c v"],
+        basis: Float[Tensor, "k v"],
         mean: HalfSetMean,
         mask: Float[Tensor, "z y x"],
         noise: Float[np.ndarray, "s"],
     ) -> dict[str, np.ndarray]:
-        """Leading components inside the mask (k, v), variances of all, and the noise bounded by them."""
+        """Leading components inside the mask (k, v), variances of all, and the noise bounded by them.
+
+        ``basis`` spans the columns, inside the mask.
+        """
         leading = max(self.settings.dimensions)
-        basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
         if self.settings.fit_contrast:
             basis = with_mean_first(basis, mean.volume[mask > 0])
         mean_ft = mean.spectrum()
         # The noise is bounded by the residuals of a fit of the leading span of the columns.
-        power = bound_noise(self.passes, mean_ft, volume_to_fourier(spread_inside(basis[:leading], mask)), noise)
-        covariance = project_covariance(self.passes, mean_ft, volume_to_fourier(spread_inside(basis, mask)), power)
+        power = bound_noise(self.passes, mean_ft, spectra_inside(basis[:leading], mask), noise)
+        covariance = project_covariance(self.passes, mean_ft, spectra_inside(basis, mask), power)
         # Contrast varies the volumes along the mean: that direction is left out.
         own = slice(1 if self.settings.fit_contrast else 0, None)
         volumes, variances = principal_volumes(basis[own], covariance[own, own])

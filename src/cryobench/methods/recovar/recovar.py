@@ -79,7 +79,8 @@ class Recovar(Method[RecovarSettings]):
         particles, of_background = level_background(particles)
         # A mask made from the mean is not known yet: assume the sphere.
         mask, _, notes = choose_masks(particles, settings, make_largest_sphere(size))
-        plan = make_plan(settings, context.compute, n, size, int((mask > 0).sum()))
+        voxels = int((mask > 0).sum())
+        plan = make_plan(settings, context.compute, n, size, voxels, is_kept=context.checkpoint is not None)
         contrasts: np.ndarray | None = None
         model, embeddings = self._fit(particles, halves, plan, contrasts, context, "first")
         if settings.fit_contrast:

@@ -17,7 +17,8 @@ from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, cg
 from torch import Tensor
 
-from cryobench.imaging.grid import FourierVolume
+from cryobench.imaging.grid import FourierVolume, volume_to_fourier
+from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.whitened import Whitening, small_batches, whitened_products
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import PosedSpectra, subtract_volume
@@ -27,7 +28,10 @@ MOST_DIRECT = 100
 """Largest number of components whose system is solved by factorisation (at 100: 5,050 unknowns, 0.2 GB)."""
 
 _RIDGE = 1e-6
-_OVERSAMPLING, _POWER_ROUNDS = 20, 3
+OVERSAMPLING = 20
+"""Probes beyond the rank of the randomised decomposition."""
+
+_POWER_ROUNDS = 3
 
 
 def find_subspace(
@@ -40,7 +44,7 @@ def find_subspace(
     """
     matrix = torch.from_numpy(columns)
     rank = min(n_components, *matrix.shape)
-    probes = min(rank + _OVERSAMPLING, *matrix.shape)
+    probes = min(rank + OVERSAMPLING, *matrix.shape)
     test = stream(seed, "randomised SVD").standard_normal((len(matrix), probes)).astype(np.float32)
     basis = torch.linalg.qr(matrix.T @ torch.from_numpy(test)).Q
     for _ in range(_POWER_ROUNDS):
@@ -132,3 +136,12 @@ def spread_inside(volumes: Float[Tensor, "k v"], mask: Float[Tensor, "z y x"]) -
     full = torch.zeros(len(volumes), *mask.shape)
     full[:, mask > 0] = volumes
     return full
+
+
+def spectra_inside(volumes: Float[Tensor, "k v"], mask: Float[Tensor, "z y x"]) -> FourierVolume:
+    """Spectra, ready for slicing, of k volumes of values (k, v) inside a mask, of which one at a time is spread."""
+    layout = GridLayout(mask.shape[-1])
+    spectra = torch.empty(*layout.shape, len(volumes), dtype=torch.complex64)
+    for index in range(len(volumes)):
+        spectra[..., index] = volume_to_fourier(spread_inside(volumes[index : index + 1], mask)[0]).values
+    return FourierVolume(spectra, layout.box_size)
