@@ -1,10 +1,10 @@
-"""All methods on all recipes, at the laptop preset and the lite size, into tables of docs/methods.md, by one command.
+"""All methods on all recipes, at the laptop preset and the lite size, into tables of docs/results.md, by one command.
 
 python benchmarks/all_methods.py [--work DIR] [--recipes ...] [--methods ...] [--write]
 
 Hours on two cores. It may be stopped at any time: an interrupted run resumes, and finished cells are
 kept in ``results/all_methods.json``, which is part of the repository, so that other cells can be added
-later. Missing cells are named in the tables. --write puts the tables into docs/methods.md; without
+later. Missing cells are named in the tables. --write puts the tables into docs/results.md; without
 --recipes and --methods everything missing is run, with an empty --recipes nothing.
 """
 
@@ -23,8 +23,8 @@ from cryobench.runs.score import score_run
 from machine import describe_machine
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "methods.md"
-HEAD = """### All of them on all recipes
+PAGE = HERE.parent / "docs" / "results.md"
+HEAD = """## All methods on all recipes
 `python benchmarks/all_methods.py --write` fills these tables: presets `laptop` and `lite`, seed 1, the molecules
 of the recipes. A cell that is `missing` has not been computed yet; `-` is a score that has no meaning there.
 """
@@ -79,7 +79,8 @@ def write_tables(cells: Cells, recipes: Sequence[str], methods: Sequence[str]) -
     begun = [method for method in methods if any(cells.get(recipe, method) for recipe in recipes)]
     for key, title in SHOWN.items():
         rows = [[names[method], *(_show(cells.get(recipe, method), key) for recipe in recipes)] for method in begun]
-        if any(set(row[1:]) - {"missing", "-"} for row in rows):
+        rows = [row for row in rows if set(row[1:]) - {"missing", "-"}]
+        if rows:
             parts.append(f"**{title}**\n\n{markdown_table(['', *recipes], rows)}")
     rows = [[names[method], *(_show_cost(cells.get(recipe, method)) for recipe in recipes)] for method in begun]
     parts.append(f"**CPU time and peak memory**\n\n{markdown_table(['', *recipes], rows)}")
@@ -114,7 +115,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", default=recipes, choices=recipes)
     parser.add_argument("--methods", nargs="*", default=methods, choices=methods)
     parser.add_argument("--results", type=Path, default=HERE / "results" / "all_methods.json")
-    parser.add_argument("--write", action="store_true", help="put the tables into docs/methods.md")
+    parser.add_argument("--write", action="store_true", help="put the tables into docs/results.md")
     options = parser.parse_args()
     cells = Cells(options.results)
     for method in options.methods:

@@ -3,7 +3,7 @@
 Measured: deviation FSC-AUC (normalised, masked) recovar 0.93, 3d-class (K = 10) 0.79, 3dva 0.55 with K = 3 and 0.68
 with K = 10, consensus 0; decodability by neighbours 0.994, 0.984, 0.930 and 0.993. On the first, 3dva stays below
 3d-class: with the true linear coordinates of every particle these images would allow 0.62 with three components, 0.78
-with seven, 0.84 with ten (docs/methods.md).
+with seven, 0.84 with ten (docs/results.md).
 """
 
 import pytest

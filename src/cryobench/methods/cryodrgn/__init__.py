@@ -55,7 +55,7 @@ Deviations of the search, with reasons:
 * Float32, where the program searches in mixed precision.
 * Volumes beyond the ball |k| ≤ ½ are zero; the program also decodes the corners of the cube, which are not
   trained.
-* ``search="anchors"`` is ours, off by default: see ``reconstruction.poses.network_search``, and docs/methods.md
+* ``search="anchors"`` is ours, off by default: see ``reconstruction.poses.network_search``, and docs/results.md
   for its cost and accuracy.
 """
 
