@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from cryobench.compute.memory import reserve
-from cryobench.data import CHUNK, Particles
+from cryobench.data import Particles
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.layout import GridLayout
@@ -20,15 +20,15 @@ from cryobench.methods.classification_3d.principal import principal_coordinates
 from cryobench.methods.classification_3d.settings import Classification3DSettings, Look, plan_iterations
 from cryobench.methods.classification_3d.split_merge import merge_and_split, split_into_empty
 from cryobench.reconstruction.engine import Iteration, Passes, RunContext, Step
-from cryobench.reconstruction.images import draw_stretch, spectra_bytes
+from cryobench.reconstruction.images import block_size, draw_stretch, spectra_bytes
 from cryobench.reconstruction.statistics import cut_mask, disc_of, find_masks, solve_volumes, sum_classes
 
 _TRIAL, _GAIN, _STILL = 4, 1e-4, 1e-3
 """Iterations after split and merge; the relative gain in the objective needed to keep it, and below which two
 iterations in a row end the run; the gain of an iteration below which split and merge is tried."""
 
-_AT_ONCE = 5 * CHUNK
-"""Number of particles whose spectra take the memory of a batch being read, scored and inserted."""
+_BATCHES = 5
+"""Number of batches whose spectra take the memory of one that is read, scored and inserted."""
 
 Log = Sequence[Mapping[str, Any]]
 
@@ -83,7 +83,7 @@ class Classification(Iteration[Progression]):
         each = class_bytes(particles.box_size, online=self._end.size > self.looks[0].size)
         left = reserve(
             compute.memory_per_worker,
-            lambda count: count * each + _AT_ONCE * spectra_bytes(disc),
+            lambda count: count * each + _BATCHES * block_size(particles.box_size) * spectra_bytes(disc),
             n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",

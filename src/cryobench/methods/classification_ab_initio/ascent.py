@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from cryobench.compute.memory import reserve
-from cryobench.data import CHUNK, Particles
+from cryobench.data import Particles
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume, fourier_to_volume, gridding_correction, volume_to_fourier
 from cryobench.imaging.layout import GridLayout
@@ -28,7 +28,7 @@ from cryobench.methods.classification_ab_initio.settings import (
 from cryobench.methods.classification_ab_initio.splits import Census, find_missed, split_volume
 from cryobench.methods.classification_ab_initio.volumes import Constraints, draw_starts
 from cryobench.reconstruction.engine import Diverged, Iteration, Passes, Rows, RunContext, Step, Sums
-from cryobench.reconstruction.images import ImageSpectra, draw_stretch, spectra_bytes
+from cryobench.reconstruction.images import ImageSpectra, block_size, draw_stretch, spectra_bytes
 from cryobench.reconstruction.poses import OrientationGrid, SearchPlan, plan_radii
 from cryobench.reconstruction.statistics import disc_of, find_masks
 
@@ -126,9 +126,10 @@ class Ascent(Iteration[Ascended]):
         self._constraints = Constraints(self.sphere, settings.non_negative, settings.recentre)
         self.disc = disc_of(particles.box_size)
         self._extent = settings.shift_range / particles.pixel_size
+        held = 2 * block_size(particles.box_size) * spectra_bytes(self.disc)
         left = reserve(
             compute.memory_per_worker,
-            lambda count: count * class_bytes(particles.box_size) + 2 * CHUNK * spectra_bytes(self.disc),
+            lambda count: count * class_bytes(particles.box_size) + held,
             settings.n_classes,
             items=f"classes of {particles.box_size} px",
             setting="n_classes",

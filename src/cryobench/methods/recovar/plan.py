@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
-from cryobench.data import CHUNK
 from cryobench.imaging.layout import GridLayout
 from cryobench.methods.recovar.covariance_prior import solution_bytes
 from cryobench.methods.recovar.mean import PADDING
 from cryobench.methods.recovar.settings import RecovarSettings
 from cryobench.methods.recovar.subspace import MOST_DIRECT, OVERSAMPLING
 from cryobench.reconstruction.decoders.kernel_regression import KernelSizes, plan_regression
-from cryobench.reconstruction.images import bytes_to_keep
+from cryobench.reconstruction.images import block_size, bytes_to_keep
 from cryobench.reconstruction.statistics import disc_of, find_touched, patch_bytes
 
 COMPONENTS = 100
@@ -71,7 +70,7 @@ def make_plan(
     plan_regression(compute, n, box_size, sizes)
     grid, padded = (GridLayout(box_size, padding).n_entries for padding in (1, PADDING))
     touched = len(find_touched(GridLayout(box_size), (box_size - 1) // 2))
-    fixed = _FIXED_BYTES + CHUNK * _BATCH_BYTES_PER_PIXEL * box_size**2 + 8 * padded
+    fixed = _FIXED_BYTES + block_size(box_size) * _BATCH_BYTES_PER_PIXEL * box_size**2 + 8 * padded
     solved = 2 * settings.n_columns * mask_voxels * 4
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
     channels = 2 * 5 * 4

@@ -11,6 +11,7 @@ from cryobench.reconstruction.images.spectra import ImageSpectra as ImageSpectra
 from cryobench.reconstruction.images.spectra import Posed as Posed
 from cryobench.reconstruction.images.spectra import PosedSpectra as PosedSpectra
 from cryobench.reconstruction.images.spectra import Spectra as Spectra
+from cryobench.reconstruction.images.spectra import block_size as block_size
 from cryobench.reconstruction.images.spectra import bytes_to_keep as bytes_to_keep
 from cryobench.reconstruction.images.spectra import centre as centre
 from cryobench.reconstruction.images.spectra import require_poses as require_poses

@@ -29,6 +29,9 @@ from cryobench.rotations import order_directions
 
 ENTRY_BYTES = 12
 """Bytes of one packed entry: complex64 data and float32 CTF."""
+_BLOCK_PIXELS = 2**22
+"""Most pixels in a block, 16 MB of images: memory for arrays of more than 32 MB is new each time, and takes longer to
+get than to fill."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,8 @@ class _Batches(ABC, Generic[Batch]):
         """Called with the number of particles of each batch that was visited."""
         self._contrasts = contrasts
         order = self._arrange(particles)
-        self._blocks = [order[first : first + CHUNK] for first in range(0, len(order), CHUNK)]
+        size = block_size(particles.box_size)
+        self._blocks = [order[first : first + size] for first in range(0, len(order), size)]
         fitting = int(keep_bytes / spectra_bytes(self.disc))
         self._kept: list[Batch] = []
         """The first blocks, as many as fit."""
@@ -245,6 +249,11 @@ def require_poses(particles: Particles) -> tuple[Float[np.ndarray, "n 3 3"], Flo
     if particles.rotations is None or particles.shifts is None:
         raise ValueError("these particles come without poses, which are needed here: choose an ab initio method.")
     return particles.rotations, particles.shifts
+
+
+def block_size(box_size: int) -> int:
+    """Particles in a batch."""
+    return min(CHUNK, max(1, _BLOCK_PIXELS // box_size**2))
 
 
 def spectra_bytes(disc: HalfDisc) -> float:
