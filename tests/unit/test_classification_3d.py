@@ -17,11 +17,11 @@ from cryobench.imaging.ctf import Ctf
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.methods.classification_3d import Classification3D, Classification3DSettings
 from cryobench.methods.classification_3d.expectation import Memberships, Model, compare
-from cryobench.methods.classification_3d.iterations import _AT_ONCE, class_bytes
+from cryobench.methods.classification_3d.iterations import _BATCHES, class_bytes
 from cryobench.methods.classification_3d.settings import plan_iterations
 from cryobench.reconstruction.decoders import open_decoder
 from cryobench.reconstruction.engine import Passes, RunContext
-from cryobench.reconstruction.images import spectra_bytes
+from cryobench.reconstruction.images import block_size, spectra_bytes
 from cryobench.reconstruction.statistics import solve_volumes, sum_classes
 from cryobench.rotations import rotations_from_quaternions
 from cryobench.volumes.mask import make_largest_sphere
@@ -137,7 +137,8 @@ def test_odd_and_even_boxes(size):
 def _least_memory(box_size: int, n_classes: int, *, online: bool = False) -> int:
     """Bytes with which classes fit and no image is kept."""
     disc = HalfDisc(box_size, (box_size - 1) // 2)
-    return int(n_classes * class_bytes(box_size, online=online) + _AT_ONCE * spectra_bytes(disc)) + 1
+    batches = _BATCHES * block_size(box_size) * spectra_bytes(disc)
+    return int(n_classes * class_bytes(box_size, online=online) + batches) + 1
 
 
 def test_streamed_particles_give_the_bits_of_kept_ones(toy):

@@ -14,6 +14,7 @@ from cryobench.imaging.shift import shift_images
 from cryobench.reconstruction.images import (
     ImageSpectra,
     PosedSpectra,
+    block_size,
     centre,
     require_poses,
     spectra_bytes,
@@ -95,6 +96,11 @@ def test_a_particle_is_centred_alike_alone_and_in_a_block(n, rng):
     double = centre(block.to(torch.complex128), shifts, disc, pixel_size=2.0)  # the PyTorch body
     torch.testing.assert_close(whole.to(torch.complex128), double, rtol=1e-5, atol=1e-5)
     assert centre(block[:0], shifts[:0], disc, pixel_size=2.0).shape == (0, len(disc.index))
+
+
+def test_batches_of_large_images_are_smaller():
+    assert [block_size(size) for size in (16, 64, 256, 4096)] == [CHUNK, CHUNK, 64, 1]
+    assert all(block_size(size) * size**2 * 8 <= 2**25 for size in (91, 128, 255, 256, 400))  # as complex64
 
 
 @pytest.mark.parametrize("kind", [ImageSpectra, PosedSpectra])
