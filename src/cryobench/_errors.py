@@ -27,7 +27,7 @@ class UnknownName(CryobenchError, ValueError):
     """A recipe, method, metric or setting of that name does not exist; a similar name is suggested."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
-        names = sorted(known)
+        names = sorted(set(known))
         near = get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"no {kind} named {name!r}.{hint} Known: {', '.join(names)}.")

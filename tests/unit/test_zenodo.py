@@ -299,7 +299,7 @@ def test_it_is_run_and_scored_like_any_other(tmp_path: Path) -> None:
     assert scores["fsc-auc"].n == 90
     assert scores["fsc-auc"].value > 0.2
     write_pickle(root / "gt_latents.pkl", np.repeat([2, 1, 0], 30))
-    with pytest.raises(FormatError, match="it was made again since"):
+    with pytest.raises(FormatError, match="another one, or the same, changed since"):
         score_run(tmp_path / "run")
 
 

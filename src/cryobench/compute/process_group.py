@@ -19,7 +19,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from cryobench._errors import CryobenchError
+from cryobench.compute.workers import LostWorker
 
 if TYPE_CHECKING:
     from cryobench.compute.compute import Compute
@@ -30,10 +30,6 @@ _JOINING = 120.0
 """Seconds within which a worker must join."""
 _PATIENCE = 10.0
 """Seconds that workers have to end, or to report why they ended."""
-
-
-class LostWorker(CryobenchError, RuntimeError):
-    """Another process of the group ended in the middle of a step."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import cloudpickle
 import numpy as np
 
 from cryobench._allocator import KEEP_FREED_ENVIRONMENT
+from cryobench._errors import CryobenchError
 
 _PATIENCE = 10.0
 """Seconds within which a scheduler must answer."""
@@ -37,6 +38,10 @@ _ENVIRONMENT = {
     }
 }
 """Of local workers. Dask's own returns memory to the system at once, which cost a fifth of their time."""
+
+
+class LostWorker(CryobenchError, OSError):
+    """A worker process ended in the middle of its work."""
 
 
 class Workers:
@@ -106,20 +111,23 @@ class Workers:
         return self._client.scatter(list(map(_Parcel, values)), broadcast=True, hash=False) if values else []
 
     def results(self, handles: Sequence[Any]) -> list[Any]:
-        """Results, in the order of the handles; the first error is raised."""
-        return [parcel.value for parcel in self._client.gather(list(handles))]
+        """Results, in the order of the handles; the first error is raised. LostWorker as ``map_unordered``."""
+        with _explain_death():
+            return [parcel.value for parcel in self._client.gather(list(handles))]
 
     def map_unordered(self, function: Callable[..., Any], shared: Any, items: Sequence[Any]) -> Iterator[Any]:
         """Results of ``function(shared, item)`` for all items, as they are finished, one per thread at a time.
 
-        Each runs on one thread, as a worker of several threads takes as many items.
+        Each runs on one thread, as a worker of several threads takes as many items. LostWorker if several workers in
+        turn ended at the same item.
         """
         from dask.distributed import as_completed
 
         (sent,) = self.broadcast([shared])
         futures = [self._client.submit(_call, 1, function, sent, item, pure=False) for item in items]
         for future in as_completed(futures):
-            yield future.result().value
+            with _explain_death():
+                yield future.result().value
             future.release()
 
 
@@ -174,6 +182,19 @@ def open_workers(workers: int = 1, scheduler: str | None = None) -> Iterator[Wor
         Client(cluster, direct_to_workers=True) as client,
     ):
         yield Workers(client)
+
+
+@contextmanager
+def _explain_death() -> Iterator[None]:
+    from dask.distributed import KilledWorker
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise LostWorker(
+            "worker processes ended again and again at the same task, possibly killed for lack of memory: fewer "
+            "workers need less. The same command resumes."
+        ) from error
 
 
 def _ignore_signals() -> None:

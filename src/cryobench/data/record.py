@@ -18,7 +18,7 @@ class Priors:
     mask: str = "none"
     """"none"; "data set", drawn around the true molecule; the file given explicitly; or "unknown", of an import."""
     atomic_model: str = "none"
-    """An atomic model that guided the reconstruction, or "none"."""
+    """An atomic model that guided the reconstruction; "none"; or "unknown", of an import."""
     truth: tuple[str, ...] = ()
     """Parts of the truth given to the method: controls only."""
     volumes: str = "none"

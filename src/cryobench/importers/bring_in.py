@@ -199,7 +199,7 @@ def _make_record(found: Found, dataset: Dataset) -> RunRecord:
         method=found.tool,
         settings={**found.settings, **box},
         dataset=dataset.identity,
-        priors=Priors(poses=found.poses, mask="unknown"),
+        priors=Priors(poses=found.poses, mask="unknown", atomic_model=found.atomic_model),
         version=found.tool,
         command=shlex.join(["cryobench", *sys.argv[1:]]) if is_command else None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),

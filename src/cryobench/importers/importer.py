@@ -36,6 +36,8 @@ class Found:
     """Box size of the model's training images, if not the data set's."""
     poses: Literal["given", "estimated", "unknown"] = "unknown"
     """Whether the program was given the poses."""
+    atomic_model: str = "unknown"
+    """An atomic model that the program was given; "none" if it uses none."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Settings of the program, as far as its files state."""
     files: tuple[Path, ...] = ()

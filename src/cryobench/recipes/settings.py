@@ -37,7 +37,9 @@ class SimulationSettings(BaseModel):
     population_ratio: float = Field(
         1.0, ge=1, description="factor on the most favoured state's count, falling geometrically to 1 for the least"
     )
-    n_queries: int = Field(100, ge=1, description="query particles, evenly spread over the states")
+    n_queries: int = Field(
+        100, ge=1, description="query particles, at least: every k-th of the particles sorted by state"
+    )
 
     # Poses
     shift_extent: float = Field(30.0, ge=0, description="shifts are uniform in ± this many Å along x and y")

@@ -84,15 +84,15 @@ def reproduce(
     record = first.record
     if record.status != "finished":
         raise FormatError(f"{folder} did not finish ({record.status}): there is no result to reproduce.")
-    try:
-        get_method(record.method)
-    except UnknownName as error:
-        raise FormatError(f"{folder} was not made by an installed method: {error}") from error
     if record.seed is None or record.preset is None:
         raise FormatError(
             f"{folder} was not made by cryobench run (its record has no seed or preset): reproduce results of other "
             "programs with those programs."
         )
+    try:
+        get_method(record.method)
+    except UnknownName as error:
+        raise FormatError(f"{folder} was not made by an installed method: {error}") from error
     data = find_dataset(first, dataset)
     if record.version != __version__ and progress is not None:
         progress.note(f"{folder} was made by cryobench {record.version}, this is {__version__}: results may differ.")

@@ -218,7 +218,8 @@ def find_dataset(reconstruction: Reconstruction, given: Path | None) -> Dataset:
     found, expected = dataset.card.get("sha256"), recorded.sha256
     if expected is not None and found != expected:
         raise FormatError(
-            f"{reconstruction.path} was made from a data set with hash {expected[:12]}, but {path} has "
-            f"{str(found)[:12]}: it was made again since. Run the method again, or point --dataset to the right one."
+            f"{reconstruction.path} was made from the data set {recorded.name} of hash {expected[:12]}, but {path} "
+            f"holds {dataset.name} of hash {str(found)[:12]}: another one, or the same, changed since. "
+            "Run the method again, or give the right folder with --dataset FOLDER."
         )
     return dataset

@@ -45,7 +45,8 @@ def test_a_name_alone_is_found_in_whatever_kind_it_is(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert printed.startswith("methods\n")
     assert "\nimporters\n" in printed
-    with pytest.raises(UnknownName, match="no recipe, method, metric or importer named 'ari'"):
+    with pytest.raises(UnknownName, match="no recipe, method, metric or importer named 'ari'") as refused:
         show_catalogue("ari", None)
+    assert str(refused.value).count("cryodrgn,") == 1  # a method, and an importer
     with pytest.raises(UnknownName, match="no kind named 'labels'"):
         show_catalogue("labels", "methods")

@@ -37,6 +37,7 @@ def test_best_first_with_ranks_and_main_scores(capsys) -> None:
     assert printed[1] == "rank by FSC-AUC 1–2 1–2 3"
     assert printed[2].startswith("FSC-AUC ↑ 0.59")
     assert "[" in printed[2]
+    assert "[95 % interval]; FSC-AUC, normalised, in the mask over 30 items" in " ".join(printed)
     assert printed[3].startswith("Labels, ARI ↑ 0.600 [0.500, 0.700]")
     assert printed[4] == ""
     print_scores(runs)

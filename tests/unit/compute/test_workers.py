@@ -1,12 +1,18 @@
 """Worker processes: one for a call, results that stay with them, errors, and clusters that end with their block."""
 
 import os
+import sys
+from types import SimpleNamespace
+from unittest.mock import Mock
 
+import dask.distributed
 import numpy as np
 import pytest
 import torch
+from dask.distributed import KilledWorker
 
-from cryobench.compute import Compute, open_compute
+from cryobench.cli import main
+from cryobench.compute import Compute, LostWorker, Workers, open_compute
 from cryobench.compute.workers import check_workers, open_workers
 
 
@@ -56,6 +62,27 @@ def test_items_are_mapped_each_once(two_workers):
 def test_an_error_of_a_worker_is_raised_here(two_workers):
     with pytest.raises(ValueError, match="no such particle"):
         two_workers.results(two_workers.start(fail, [[0], [1]]))
+
+
+def test_workers_that_end_at_every_attempt_are_reported_as_lost(monkeypatch, capsys, tmp_path):
+    """Not as a fault of the package: the system kills processes for lack of memory."""
+    worker = SimpleNamespace(address="tcp://one")
+    died = Mock(side_effect=KilledWorker("task", worker, 3))
+    client = Mock(gather=died, **{"scheduler_info.return_value": {"workers": {"tcp://one": {"nthreads": 1}}}})
+    client.scatter.return_value = [None]
+    client.submit.return_value.result = died
+    monkeypatch.setattr(dask.distributed, "as_completed", iter)
+    workers = Workers(client)
+    with pytest.raises(LostWorker, match="possibly killed for lack of memory"):
+        workers.results([None])
+    with pytest.raises(LostWorker, match="possibly killed for lack of memory"):
+        list(workers.map_unordered(add, 1, [2]))
+    monkeypatch.setattr(sys, "argv", ["cryobench", "verify", str(tmp_path)])
+    monkeypatch.setattr(main, "app", Mock(side_effect=LostWorker("a worker ended")))
+    with pytest.raises(SystemExit) as stop:
+        main.run_cli()
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: a worker ended\n"
 
 
 def test_tensors_arrive_as_they_were_sent(two_workers, rng):

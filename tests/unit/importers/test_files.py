@@ -9,7 +9,7 @@ import pytest
 
 from cryobench import adopt
 from cryobench._errors import FormatError
-from cryobench.data import Dataset
+from cryobench.data import Dataset, Priors
 from cryobench.importers import get_importer
 from cryobench.importers.bring_in import examine, import_results
 from cryobench.importers.documentation import describe_importers
@@ -524,7 +524,7 @@ def test_an_imported_run_is_scored_as_any_other(tmp_path: Path) -> None:
     run, scores = score_run(tmp_path / "run", metrics=["per-image-fsc", "decodability"])
     assert run.name == "the truth"
     assert scores.scores["fsc-auc"].value > 0.43  # of 0.4375 at 16 px
-    assert run.record.priors.volumes == "files"
+    assert run.record.priors == Priors("unknown", "unknown", "unknown", volumes="files")
 
 
 def test_volumes_left_by_a_process_that_was_killed_at_the_end_are_removed(

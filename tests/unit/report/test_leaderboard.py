@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from cryobench._progress import Silent
-from cryobench.data import Reconstruction, RunRecord, Score, Scores
+from cryobench.data import Priors, Reconstruction, RunRecord, Score, Scores
 from cryobench.report.pages.contents import Contents
 from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metrics
 from cryobench.report.pages.report import split_runs
@@ -53,6 +53,19 @@ def test_leaderboard_has_one_column_for_each_metric_that_was_measured(contents):
     assert heads["FSC-AUC"].first_order == "descending"
     assert heads["Rotation error"].subtitle == "°, lower is better"
     assert "Ignores particle identity" in heads["Population error"].words
+
+
+def test_priors_that_the_group_does_not_state_are_next_to_the_name(dataset, collect):
+    first, scores = next(each for each in fabricate_results(dataset) if each[0].name == "3d-class")
+    for priors, words in (
+        (Priors("given", "data set"), ""),
+        (Priors("given", "file tight.mrc (0a1b)"), "mask: file tight.mrc (0a1b)"),
+        (Priors("unknown", "unknown", "unknown"), "whether poses were given is unknown"),
+        (Priors("estimated", "none", "6vxx.pdb"), "atomic model: 6vxx.pdb"),
+    ):
+        run = replace(first, record=first.record.with_(priors=priors))
+        board = lay_out_leaderboard(collect([(run, scores)]))
+        assert [row.priors for row in (*board.methods, *board.ab_initio)] == [words]
 
 
 def test_cells_have_value_and_interval_or_the_reason(contents):

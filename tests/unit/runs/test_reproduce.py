@@ -81,12 +81,13 @@ def test_a_result_that_is_another_is_no_success(folder, tmp_path):
 
 def test_what_cannot_be_made_again(folder, tmp_path):
     dataset = cryobench.load_dataset(folder / "data")
-    store_run(dataset, tmp_path / "imported")
+    for name, method in (("imported", "mine"), ("foreign", "3d-class")):
+        store_run(dataset, tmp_path / name, method)
+        with pytest.raises(FormatError, match="not made by cryobench run"):
+            reproduce(tmp_path / name, tmp_path / "again")
+    edit_json(tmp_path / "imported" / "run.json", seed=0, preset="paper")
     with pytest.raises(FormatError, match="not made by an installed method"):
         reproduce(tmp_path / "imported", tmp_path / "again")
-    store_run(dataset, tmp_path / "foreign", "3d-class")
-    with pytest.raises(FormatError, match="not made by cryobench run"):
-        reproduce(tmp_path / "foreign", tmp_path / "again")
     mask = np.ones((16, 16, 16), np.float32)
     mask[:2] = 0
     write_volume(tmp_path / "mask.mrc", mask, PIXEL_SIZE)

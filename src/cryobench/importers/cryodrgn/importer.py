@@ -106,6 +106,7 @@ class Cryodrgn(Importer):
             decodes_by="coordinate-network" if weights is not None else None,
             box=box,
             poses="estimated" if searched or job.poses is not None else "given",
+            atomic_model="none",
             settings={"epoch": job.epoch, **(job.entry("model_args") or job.entry("training") or {})},
             files=tuple(each for each in files if each is not None),
             notes=tuple(notes),

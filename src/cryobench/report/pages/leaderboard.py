@@ -45,6 +45,8 @@ class Row:
     failed: str
     """Reason, if the run failed."""
     running: bool
+    priors: str
+    """Priors that its group does not state."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,8 @@ def _row(contents: Contents, run: Run, cells: list[Cell]) -> Row:
         rank = Cell(found.label, "" if found.first == found.last else "tie", float(found.first))
     failed = run.reason if run.status == "failed" else ""
     running = run.status not in ("failed", "finished")
-    return Row(run.slug, run.label, run.role, contents.styles[run.slug].colour, rank, cells, failed, running)
+    colour = contents.styles[run.slug].colour
+    return Row(run.slug, run.label, run.role, colour, rank, cells, failed, running, run.priors)
 
 
 def _score_cell(scores: pd.DataFrame, run: Run, kind: ScoreKind) -> Cell:

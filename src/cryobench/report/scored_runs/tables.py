@@ -63,6 +63,17 @@ class Run:
         return "ab initio" if self.record.priors.poses == "estimated" else "given poses"
 
     @property
+    def priors(self) -> str:
+        """Its priors, in words, as far as they differ from those of its group; empty for a control."""
+        priors = self.record.priors
+        if self.control is not None:
+            return ""
+        said = ["whether poses were given is unknown"] if priors.poses == "unknown" else []
+        said += [f"mask: {priors.mask}"] if priors.mask not in ("none", "data set", "unknown") else []
+        said += [f"atomic model: {priors.atomic_model}"] if priors.atomic_model not in ("none", "unknown") else []
+        return "; ".join(said)
+
+    @property
     def status(self) -> str:
         """ "finished", "failed" or "running"."""
         return self.record.status
