@@ -209,6 +209,11 @@ _SHIFTS = (
     ("doubled", "shifts are for images of half the box", _scale(lambda _: 2.0)),
     ("halved", "shifts are for images of twice the box", _scale(lambda _: 0.5)),
 )
+_PIXEL_UNITS = tuple(
+    Hypothesis(f"pixels-{name}{suffix}", f"the pixel size is {says}{more}", _pixel(factor, shifts=shifts))
+    for name, says, factor in (("in-nm", "in nm, but was read as Å", 10.0), ("tenth", "ten times too large", 0.1))
+    for suffix, more, shifts in (("", ", and shifts are in pixels", True), ("-all", "", False))
+)
 _AXES = {"zyx": (2, 1, 0), "yzx": (2, 0, 1), "zxy": (1, 2, 0), "xzy": (0, 2, 1), "yxz": (1, 0, 2)}
 
 GEOMETRY: tuple[Hypothesis, ...] = (
@@ -239,9 +244,10 @@ GEOMETRY: tuple[Hypothesis, ...] = (
     ),
     *_misplaced("rows", "poses and CTFs", "ctf", *_POSE),
     *_misplaced("poses", "poses", *_POSE),
+    *_PIXEL_UNITS,
 )
-"""Poses, images and rows: seen at low resolution. An in-plane turn by 180° is the other hand, which these images
-cannot distinguish from the stated one."""
+"""Poses, images, rows and the unit of the pixel size: seen at low resolution. An in-plane turn by 180° is the other
+hand, which these images cannot distinguish from the stated one."""
 
 _OPTICS = (
     Hypothesis("ctf-phase-flipped", "phases of the images are already flipped", form="flipped"),
