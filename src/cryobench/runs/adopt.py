@@ -127,9 +127,9 @@ def adopt(
     else:
         check_poses_of(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
     if contrast is not None and contrast not in _SIGNS:
-        raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
+        raise ValueError(f"--contrast is bright or dark, got {contrast!r}.")
     if shift_unit not in ("fraction", "pixel"):
-        raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
+        raise ValueError(f"--shift-unit is fraction or pixel, got {shift_unit!r}.")
     notes: list[str] = []
     truth = None
     if poses_of is None:
@@ -251,16 +251,16 @@ def _check_options(source: Path, **given: Any) -> None:
             "(a list of stacks) with cryoDRGN's pickles."
         )
     if given["volumes"] is not None and given["labels"] is None:
-        raise ValueError("volumes are per state: give the state of each particle with labels.")
+        raise ValueError("volumes are per state: give the state of each particle with --labels.")
     images_alone = kind in (*_STACKS, ".txt")
     if images_alone and given["ctf"] is None:
-        raise ValueError(f"{source} holds images only: give their CTF too (a cryoDRGN ctf.pkl).")
+        raise ValueError(f"{source} holds images only: give their CTF too with --ctf (a cryoDRGN ctf.pkl).")
     if not images_alone and (given["ctf"] is not None or given["poses"] is not None):
         raise ValueError(
-            f"{source.name} has its own poses and CTF: poses and ctf are for stacks without a table (.mrcs)."
+            f"{source.name} has its own poses and CTF: --poses and --ctf are for stacks without a table (.mrcs)."
         )
     if kind != ".cs" and given["passthrough"]:
-        raise ValueError(f"passthrough files belong to a .cs file, which {source.name} is not.")
+        raise ValueError(f"--passthrough files belong to a .cs file, which {source.name} is not.")
 
 
 def _describe(
