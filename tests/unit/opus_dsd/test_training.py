@@ -259,7 +259,7 @@ def test_settings_that_do_not_go_together_are_refused(settings: dict, said: str)
 
 def test_memory_is_that_of_the_threads_of_a_worker(particles: Particles) -> None:
     """Workers started here have one thread each, this process as many as there are cores."""
-    method = OpusDsd.with_settings({**OpusDsd.small, "at_once": 1, "batch_size": 8})
+    method = OpusDsd.with_settings({**OpusDsd.small, "template_size": 20, "at_once": 1, "batch_size": 8})
     assert isinstance(method, OpusDsd)
     assert particles.mask is not None
     sizes = choose_sizes(particles.mask, particles.box_size, method.settings)
