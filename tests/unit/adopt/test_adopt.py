@@ -178,7 +178,7 @@ def test_whatever_is_asked_for_otherwise_is_another_call(home: Path, tmp_path: P
         "datadir": toy,
         "mend": ["shifts-negated"],
     }.items():
-        with pytest.raises(FormatError, match=rf"they differ in {option}\)"):
+        with pytest.raises(FormatError, match=rf"they differ in {option}( \(.* there, .* here\))?\)"):
             adopt(toy / "particles.star", tmp_path / "mine", **{option: value})
 
 
