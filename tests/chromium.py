@@ -181,6 +181,12 @@ class Page:
             self._mouse("mouseMoved", *(a + part * (b - a) for a, b in zip(start, end, strict=True)), buttons=1)
         self._mouse("mouseReleased", *end, buttons=0)
 
+    def press(self, key: str) -> None:
+        """Press and release a key at the element that has the focus."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        self.send("Input.dispatchKeyEvent", type="keyDown", key=key, text=text)
+        self.send("Input.dispatchKeyEvent", type="keyUp", key=key)
+
     def hover(self, x: float, y: float) -> None:
         """Move the mouse to a place of the window."""
         self._mouse("mouseMoved", x, y, buttons=0)

@@ -5,7 +5,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from cryobench.volumes import Alignment
+
 MIRROR = np.diag([1.0, 1.0, -1.0])
+
+
+def invert(alignment):
+    """The transform from the reference's frame to the volume's, with the same scores."""
+    # x = S Rᵀ (x' − t), and S Rᵀ = (S Rᵀ S) S.
+    back = alignment.matrix.T
+    rotation = back @ MIRROR if alignment.mirrored else back
+    score, other, size = alignment.score, alignment.other_hand_score, alignment.pixel_size
+    return Alignment(rotation, -back @ alignment.shift, alignment.mirrored, score, other, size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -494,6 +494,35 @@ def test_runs_are_hidden_and_brought_back_by_the_legend(page):
         page.wait_for(f"{lines} === {expected}")
 
 
+def test_the_legend_is_operated_by_the_keyboard(page):
+    selector = ".plot[data-plot=fsc]"
+    _visit(page, selector)
+    page.wait_for(f"document.querySelector('{selector}').dataset.drawn === 'yes'")
+    lines = f"document.querySelectorAll('{selector} .mark-line > path').length"
+    drawn = page.run(lines)
+    name = (
+        f"[...document.querySelectorAll('{selector} [role=button]')].find((text) => text.textContent === '3d-class')"
+    )
+    page.run(f"{name}.focus()")
+    for key, expected, pressed in (("Enter", drawn - 1, "false"), (" ", drawn, "true")):
+        page.press(key)
+        page.wait_for(f"{lines} === {expected} && {name}.getAttribute('aria-pressed') === '{pressed}'")
+        assert page.run("document.activeElement.textContent") == "3d-class"
+    page.press("Tab")
+    assert page.run("document.activeElement.getAttribute('role')") == "button"
+    assert page.run(f"{name}.closest('[aria-hidden=true], [role=img]') === null")
+    assert page.run(f"document.querySelector('{selector}').ariaLabel").startswith("Mean FSC")
+
+
+def test_tables_that_are_wider_than_the_page_say_so(page):
+    said = "getComputedStyle(place, '::before').content.includes('Scroll')"
+    places = "[...document.querySelectorAll('.scroll')].filter((place) => place.checkVisibility())"
+    right = f"{places}.every((place) => {said} === place.scrollWidth > place.clientWidth)"
+    page.wait_for(right)
+    page.resize(390, 800)
+    page.wait_for(f"{right} && {places}.some((place) => {said})")
+
+
 def test_changing_the_score_redraws_the_forest(page):
     _visit(page, ".plot[data-plot=forest]")
     page.wait_for("document.querySelector('.plot[data-plot=forest]').dataset.drawn === 'yes'")

@@ -115,6 +115,28 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["folder", "folder/new"]
 
 
+@pytest.mark.parametrize(("renames", "kept"), [(1, "old"), (2, "new")])
+def test_a_folder_whose_replacement_was_killed_is_there_for_the_next_call(
+    tmp_path: Path, renames: int, kept: str
+) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    (path / "old").touch()
+    program = (
+        "import os, pathlib, shutil, sys\nfrom cryobench.io.atomic import atomic_folder\ndone = []\n"
+        "rename = pathlib.Path.replace\n"
+        "def replace(one, other):\n    rename(one, other)\n    done.append(one)\n"
+        "    if len(done) == int(sys.argv[2]):\n        os._exit(9)\n"
+        "pathlib.Path.replace = replace\n"
+        "with atomic_folder(pathlib.Path(sys.argv[1]), replace=True) as folder:\n    (folder / 'new').touch()\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(path), str(renames)], check=False).returncode == 9
+    with pytest.raises(ValueError, match="x"):
+        write_half_a_folder(path, ValueError("x"))
+    remove_partial_files(tmp_path)
+    assert listing(tmp_path) == ["folder", f"folder/{kept}"]
+
+
 def test_a_full_disk_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DiskFull, match="folder does not fit"):
         write_half_a_folder(tmp_path / "folder", OSError(errno.ENOSPC, "No space left on device"))

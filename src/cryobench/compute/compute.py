@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cryobench._threads import count_threads
 from cryobench.compute.device import choose_device
 from cryobench.compute.memory import default_budget, parse_memory
 from cryobench.compute.process_group import ProcessGroup
@@ -50,6 +51,11 @@ class Compute:
     def n_workers(self) -> int:
         """Number of processes that compute."""
         return 1 if self.workers is None else len(self.workers)
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of each process that computes, of which this one need not have as many."""
+        return count_threads() if self.workers is None else self.workers.n_threads
 
     @property
     def memory_per_worker(self) -> float:

@@ -57,6 +57,11 @@ class Workers:
     def __len__(self) -> int:
         return len(self._addresses)
 
+    @property
+    def n_threads(self) -> int:
+        """Threads of a worker; of the one that has most, if they differ."""
+        return max(threads for _, threads in self._addresses)
+
     def start(
         self, function: Callable[..., Any], calls: Sequence[Sequence[Any]], *, pinned: bool = False
     ) -> list[Any]:

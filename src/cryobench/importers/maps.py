@@ -83,7 +83,7 @@ def place_maps(
     Raises
     ------
     FormatError
-        If a file is not a cubic map, or boxes differ.
+        If a file is not a cubic map, boxes differ, or a voxel is NaN or infinite.
     ValueError
         If a given voxel size is not positive.
     """
@@ -94,6 +94,9 @@ def place_maps(
         header = read_header(path)
         if set(header.shape) != {box}:
             raise FormatError(f"{path} has {header.shape} voxels, and {paths[0]} {box} a side: expected equal boxes.")
+        wrong = int(np.count_nonzero(~np.isfinite(read_volume(path)[0])))
+        if wrong:
+            raise FormatError(f"{path}: {wrong:,} of {box**3:,} voxels are NaN or infinite. Write the map again.")
     stated = read_header(paths[0]).pixel_sizes[0]
     size, pixel_size = particles.box_size, particles.pixel_size
     extent = size * pixel_size / box

@@ -2,12 +2,14 @@
 
 Content is written to a hidden sibling (``.NAME.PID-PROCESS-TOKEN.part``), flushed to disk, and then renamed to
 its final name: the name always refers to finished content. If writing fails for any reason, an interrupt
-included, the sibling is removed. Only a killed process leaves one: ``remove_partial_files``.
+included, the sibling is removed. Only a killed process leaves one: ``remove_partial_files``. A folder that is
+replaced has another hidden name (``.NAME.….former``) for a moment: if killed then, the next call puts it back.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import json
 import os
 import secrets
@@ -26,6 +28,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 """System errors that mean a full disk or quota."""
 PARTIAL = ".part"
 """Suffix of the hidden names of unfinished files; see ``remove_partial_files``."""
+_FORMER = ".former"
+"""Suffix of the hidden name of a folder while another takes its place."""
 _PROCESS = secrets.token_hex(4)
 """Distinguishes this process from an earlier one of the same number, as in containers, where all have few."""
 
@@ -85,6 +89,8 @@ def atomic_write(path: Path, *, bytes_needed: int = 0) -> Iterator[IO[bytes]]:
 def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
     """Yield an empty folder that appears as ``path`` only if the block ends without an exception.
 
+    With ``replace``, an existing folder is replaced then; one that a killed call had moved away is first put back.
+
     Raises
     ------
     FileExistsError
@@ -93,7 +99,9 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         If the disk fills up.
     """
     path = Path(path)
-    if path.exists() and not replace:
+    if replace:
+        _put_back(path)
+    elif path.exists():
         raise FileExistsError(f"{path} already exists; remove it or choose another name.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial_name(path)
@@ -103,14 +111,14 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         for folder in (partial, *(child for child in partial.rglob("*") if child.is_dir())):
             _sync_folder(folder)
         if path.exists():
-            previous = _partial_name(path)
-            path.replace(previous)
+            former = partial.with_suffix(_FORMER)
+            path.replace(former)
             try:
                 partial.replace(path)
             except BaseException:
-                previous.replace(path)
+                former.replace(path)
                 raise
-            shutil.rmtree(previous)
+            shutil.rmtree(former, ignore_errors=True)
         else:
             partial.replace(path)
     except BaseException as error:
@@ -119,6 +127,15 @@ def atomic_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
             raise DiskFull(_disk_full_message(path, 0)) from error
         raise
     _sync_folder(path.parent)
+
+
+def _put_back(path: Path) -> None:
+    """Undo a replacement of a folder that was killed halfway; remove what one killed at its end left."""
+    for former in path.parent.glob(f".{glob.escape(path.name)}.*{_FORMER}"):
+        if path.exists():
+            shutil.rmtree(former, ignore_errors=True)
+        else:
+            former.replace(path)
 
 
 def remove_partial_files(folder: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
 from jaxtyping import Float, Int
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cryobench._errors import UnknownName
 from cryobench.compute.compute import Precision
@@ -19,7 +20,10 @@ from cryobench.reconstruction.engine import RunContext
 
 
 class MethodSettings(BaseModel):
-    """Settings of a method: frozen, scientific only, unknown names refused; each with unit, default and source."""
+    """Settings of a method: frozen, scientific only, unknown names refused; each with unit, default and source.
+
+    Paths are absolute: a run is the same from any folder.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -29,6 +33,11 @@ class MethodSettings(BaseModel):
         description="px, box to which images are Fourier-cropped; volumes return to the data set's grid. None for "
         "that of the images",
     )
+
+    @field_validator("*")
+    @classmethod
+    def _resolve_path(cls, value: Any) -> Any:
+        return value.resolve() if isinstance(value, Path) else value
 
 
 @dataclass(frozen=True)

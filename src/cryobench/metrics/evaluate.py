@@ -150,6 +150,5 @@ def check_grid(reconstruction: Reconstruction, dataset: Dataset, *, resample: bo
     sampling = reconstruction.pixel_size or particles.pixel_size
     raise ValueError(
         f"volumes of {reconstruction.name} have {volumes.box_size} voxels of {sampling:.6g} Å a side, {dataset.name} "
-        f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Resample them: --resample, or "
-        "score(..., resample=True)."
+        f"has {particles.box_size} of {particles.pixel_size:.6g} Å. Resample them with --resample."
     )

@@ -26,6 +26,7 @@ from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
+from cryobench.io.folders.plans import compare_plans, is_finished
 from cryobench.io.folders.trajectory_volumes import (
     FrameRendering,
     TrajectoryVolumes,
@@ -131,7 +132,7 @@ def simulate(
         "particles": None if particles is None else list(particles),
         "cryobench": version("cryobench"),
     }
-    if _is_finished(target, plan) and not (target / PLAN.parent).exists():
+    if is_finished(target, plan) and not (target / PLAN.parent).exists():
         progress.note(f"{target}: already finished, nothing was simulated.")
         return load_dataset(target)
     with progress.task("states"):
@@ -142,7 +143,7 @@ def simulate(
     check_ctf_table(full, int(counts.sum()))
     job = Job(ensemble, full, seed, target, counts, assign_states(counts, full, seed), selection, chunk)
     with lock_folder(target, doing=f"simulate {chosen.name}"):
-        if not _is_finished(target, plan):
+        if not is_finished(target, plan):
             return _make(job, chosen, plan, workers, progress)
         # A process killed after writing everything has left its markers.
         shutil.rmtree(target / PLAN.parent, ignore_errors=True)
@@ -224,30 +225,6 @@ def _set_level(job: Job, progress: Progress) -> Job:
         return measure_level(job)
 
 
-def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
-    """Whether this very data set is already complete; FormatError if the folder holds another."""
-    card_path = folder / "dataset.json"
-    if not card_path.exists():
-        return False
-    card = read_json(card_path)
-    if card.get("plan") == plan:
-        return True
-    raise FormatError(
-        f"{folder} holds another data set ({card.get('name')}; {_differences(card.get('plan') or {}, plan)}). "
-        "Nothing was changed: choose another folder, or remove this one first."
-    )
-
-
-def _differences(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
-    """Differences between the plan of a folder and the requested one; for names, seeds and versions, both values."""
-    shown = [
-        f"{key} ({found.get(key)} there, {plan[key]} here)" if isinstance(plan[key], (str, int)) else key
-        for key in sorted(plan)
-        if found.get(key) != plan[key]
-    ]
-    return f"they differ in {', '.join(shown)}"
-
-
 def _open_folder(job: Job, plan: dict[str, Any]) -> None:
     folder = job.folder
     plan_path = folder / PLAN
@@ -259,8 +236,8 @@ def _open_folder(job: Job, plan: dict[str, Any]) -> None:
             outdated = any(found.get(key) != plan[key] for key in versions)
             how = "Only the version that began it can finish it" if outdated else "Repeat that call to finish it"
             raise FormatError(
-                f"{folder} holds an unfinished simulation of another call ({_differences(found, plan)}). "
-                f"{how}; or choose another folder, or remove this one first."
+                f"{folder} holds an unfinished simulation of another call (they differ in "
+                f"{compare_plans(found, plan)}). {how}; or choose another folder, or remove this one first."
             )
     else:
         # A process stopped before the plan was written may have left its folder, and hidden files.

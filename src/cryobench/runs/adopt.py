@@ -30,6 +30,7 @@ from cryobench.io.adoption.state_volumes import list_volumes, open_state_volumes
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file, hash_files
 from cryobench.io.folders.dataset_store import ADOPTION, load_dataset, write_dataset
+from cryobench.io.folders.plans import compare_plans, is_finished
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.lock import lock_folder
 from cryobench.io.programs.cryosparc import read_cs_uids
@@ -127,9 +128,9 @@ def adopt(
     else:
         check_poses_of(source, labels=labels, volumes=volumes, poses=poses, ctf=ctf, passthrough=passthrough)
     if contrast is not None and contrast not in _SIGNS:
-        raise ValueError(f"contrast must be bright or dark, got {contrast!r}.")
+        raise ValueError(f"--contrast is bright or dark, got {contrast!r}.")
     if shift_unit not in ("fraction", "pixel"):
-        raise ValueError(f"shift_unit must be fraction or pixel, got {shift_unit!r}.")
+        raise ValueError(f"--shift-unit is fraction or pixel, got {shift_unit!r}.")
     notes: list[str] = []
     truth = None
     if poses_of is None:
@@ -186,10 +187,10 @@ def adopt(
         "cryobench": version("cryobench"),
         **({"mend": list(mend)} if mend else {}),
     }
-    if _is_finished(target, plan) and not (target / ADOPTION).exists():
+    if is_finished(target, plan) and not (target / ADOPTION).exists():
         return load_dataset(target)
     with lock_folder(target, doing="adopt"):
-        if not _is_finished(target, plan):
+        if not is_finished(target, plan):
             _open_folder(target, plan)
             card = _describe(source, plan, found, states, notes)
             with (progress or Silent()).task("writing tables"):
@@ -251,16 +252,16 @@ def _check_options(source: Path, **given: Any) -> None:
             "(a list of stacks) with cryoDRGN's pickles."
         )
     if given["volumes"] is not None and given["labels"] is None:
-        raise ValueError("volumes are per state: give the state of each particle with labels.")
+        raise ValueError("volumes are per state: give the state of each particle with --labels.")
     images_alone = kind in (*_STACKS, ".txt")
     if images_alone and given["ctf"] is None:
-        raise ValueError(f"{source} holds images only: give their CTF too (a cryoDRGN ctf.pkl).")
+        raise ValueError(f"{source} holds images only: give their CTF too with --ctf (a cryoDRGN ctf.pkl).")
     if not images_alone and (given["ctf"] is not None or given["poses"] is not None):
         raise ValueError(
-            f"{source.name} has its own poses and CTF: poses and ctf are for stacks without a table (.mrcs)."
+            f"{source.name} has its own poses and CTF: --poses and --ctf are for stacks without a table (.mrcs)."
         )
     if kind != ".cs" and given["passthrough"]:
-        raise ValueError(f"passthrough files belong to a .cs file, which {source.name} is not.")
+        raise ValueError(f"--passthrough files belong to a .cs file, which {source.name} is not.")
 
 
 def _describe(
@@ -325,32 +326,12 @@ def _summarise(hashes: Mapping[Path, str]) -> dict[str, Any]:
     }
 
 
-def _is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
-    """Whether this very data set is already complete; FormatError if the folder holds another."""
-    card = folder / "dataset.json"
-    if not card.exists():
-        return False
-    found = read_json(card)
-    differing = _compare_plans(found.get("plan") or {}, plan)
-    if differing:
-        raise FormatError(
-            f"{folder} holds another data set ({found.get('name')}; they differ in {differing}). Nothing was changed:"
-            " choose another folder, or remove this one first."
-        )
-    return True
-
-
-def _compare_plans(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """Names of the entries that differ; empty if none does."""
-    return ", ".join(sorted(key for key in {**one, **other} if one.get(key) != other.get(key)))
-
-
 def _open_folder(folder: Path, plan: Mapping[str, Any]) -> None:
     """Mark the folder as being filled. FormatError if it holds files that would be lost."""
     if folder.exists() and not folder.is_dir():
         raise FormatError(f"{folder} exists and is not a folder: choose another one for the data set.")
     if (folder / ADOPTION).exists():
-        if differing := _compare_plans(read_json(folder / ADOPTION), plan):
+        if differing := compare_plans(read_json(folder / ADOPTION), plan):
             raise FormatError(
                 f"{folder} holds an unfinished adoption of another call (they differ in {differing})."
                 " Repeat that call to finish it, choose another folder, or remove this one first."

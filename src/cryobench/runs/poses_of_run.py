@@ -54,4 +54,4 @@ def check_poses_of(source: Path, **given: Any) -> None:
         raise ValueError(f"{source} is not a data set folder: give the data set of the run.")
     for name, value in given.items():
         if value:
-            raise ValueError(f"{name} cannot be combined with the poses of a run: the data set {source} has its own.")
+            raise ValueError(f"--{name} cannot be combined with --poses-of: the data set {source} has its own.")

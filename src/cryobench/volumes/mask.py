@@ -51,26 +51,15 @@ class Mask:
         object.__setattr__(self, "sha256", hashlib.sha256(array.tobytes()).hexdigest())
 
 
-def make_sphere_mask(box_size: int, pixel_size: float, radius: float, *, edge: float = 0.0) -> Mask:
-    """Ball of ``radius`` Å about voxel ``box_size // 2``, falling to 0 over a further ``edge`` Å."""
-    if not radius > 0 or edge < 0:
-        raise ValueError(
-            f"a sphere mask needs a positive radius and an edge of at least 0, got {radius} and {edge} Å."
-        )
-    axis = (np.arange(box_size) - box_size // 2) * pixel_size
-    distance = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
-    values = _fall(distance - radius, edge)
-    recipe = {"made_by": "make_sphere_mask", "radius": radius, "edge": edge}
-    return Mask(torch.from_numpy(values), pixel_size, recipe)
-
-
 def make_largest_sphere(box_size: int, diameter: float = 1.0) -> Volume:
     """Soft sphere (z, y, x) that fits the box, or of ``diameter`` boxes, its edge a tenth of the radius wide.
 
     Nothing is expected beyond it, and the correction for the interpolation kernel raises noise towards the corners.
     """
     radius = diameter * box_size / 2
-    return make_sphere_mask(box_size, 1.0, 0.9 * radius, edge=0.1 * radius).values.float()
+    axis = np.arange(box_size) - box_size // 2
+    distance = np.sqrt(axis[:, None, None] ** 2 + axis[None, :, None] ** 2 + axis[None, None, :] ** 2)
+    return torch.from_numpy(_fall(distance - 0.9 * radius, 0.1 * radius)).float()
 
 
 def make_soft_mask(

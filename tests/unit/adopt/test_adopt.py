@@ -81,7 +81,7 @@ def test_contrast_is_said_or_read(home: Path, original: Dataset, tmp_path: Path)
     # particles.cs of the dark one says so by itself.
     again = adopt(tmp_path / "dark" / "particles.cs", tmp_path / "again")
     np.testing.assert_array_equal(again.particles.read([0, 1]), -images)
-    with pytest.raises(ValueError, match="contrast must be bright or dark, got 'light'"):
+    with pytest.raises(ValueError, match="--contrast is bright or dark, got 'light'"):
         adopt(home / "toy" / "particles.star", tmp_path / "no", contrast="light")
 
 
@@ -178,7 +178,7 @@ def test_whatever_is_asked_for_otherwise_is_another_call(home: Path, tmp_path: P
         "datadir": toy,
         "mend": ["shifts-negated"],
     }.items():
-        with pytest.raises(FormatError, match=rf"they differ in {option}\)"):
+        with pytest.raises(FormatError, match=rf"they differ in {option}( \(.* there, .* here\))?\)"):
             adopt(toy / "particles.star", tmp_path / "mine", **{option: value})
 
 
@@ -259,10 +259,10 @@ def test_an_adoption_cut_off_is_finished_by_the_same_call(
 @pytest.mark.parametrize(
     ("name", "given", "message"),
     [
-        ("particles.star", {"volumes": "truth/volumes"}, "give the state of each particle with labels"),
+        ("particles.star", {"volumes": "truth/volumes"}, "give the state of each particle with --labels"),
         ("particles.star", {"ctf": "ctf.pkl"}, "has its own poses and CTF"),
-        ("particles.star", {"passthrough": ["particles.cs"]}, "passthrough files belong to a .cs file"),
-        ("particles/0.mrcs", {}, "holds images only: give their CTF too"),
+        ("particles.star", {"passthrough": ["particles.cs"]}, "--passthrough files belong to a .cs file"),
+        ("particles/0.mrcs", {}, "holds images only: give their CTF too with --ctf"),
         ("query.csv", {}, "is not a table of particles"),
         ("particles.star", {"labels": "missing.npy"}, "missing.npy does not exist"),
         ("nothing.star", {}, "nothing.star does not exist"),

@@ -158,7 +158,7 @@ def test_command_line(home: Path, partial: Path, tmp_path: Path, monkeypatch, ca
     assert status == 0, printed
     assert "not measured (consensus): per-image-fsc needs true volumes, which the data set does not have" in printed
     status, printed = call("adopt", toy / "particles.star", "-o", tmp_path / "no", "--shift-unit", "pixels")
-    assert (status, printed) == (2, "error: shift_unit must be fraction or pixel, got 'pixels'.")
+    assert (status, printed) == (2, "error: --shift-unit is fraction or pixel, got 'pixels'.")
 
 
 @pytest.mark.parametrize("count", [1, 3, 7, 20, 300])

@@ -81,6 +81,6 @@ def test_what_has_no_poses_for_these_particles_is_refused(original: Dataset, hom
     run = _store(original, tmp_path / "run")
     with pytest.raises(ValueError, match="is not a data set folder"):
         adopt(dataset / "particles.star", tmp_path / "new", poses_of=run)
-    with pytest.raises(ValueError, match="labels cannot be combined with the poses of a run"):
+    with pytest.raises(ValueError, match="--labels cannot be combined with --poses-of"):
         adopt(dataset, tmp_path / "new", poses_of=run, labels=tmp_path / "labels.npy")
     assert not (tmp_path / "new").exists()

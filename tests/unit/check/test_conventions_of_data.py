@@ -90,6 +90,20 @@ def test_poses_that_were_misread_are_named_first(sound, name):
     assert names_of(check)[:1] == [name]
 
 
+PIXELS = {"pixels-in-nm-all": (0.1, 1), "pixels-in-nm": (0.1, 0.1), "pixels-tenth-all": (10, 1)}
+
+
+@pytest.mark.parametrize("name", few(PIXELS, slow=["pixels-in-nm"]))
+def test_a_pixel_size_in_another_unit_is_the_only_finding(sound, name):
+    particles, (factor, shifts) = sound.particles, PIXELS[name]
+    wrong = replace(particles, pixel_size=factor * particles.pixel_size, shifts=shifts * particles.shifts, mask=None)
+    dataset = replace(sound, particles=wrong, truth=None)
+    assert names_of(check_conventions(dataset, quick=True)) == [name]
+    mended = mend_particles(wrong, [name])
+    assert mended.pixel_size == pytest.approx(particles.pixel_size)
+    np.testing.assert_allclose(mended.shifts, particles.shifts)
+
+
 IMAGES = {
     "images-mirrored-x": lambda images: images[:, :, ::-1],
     "images-transposed": lambda images: images.transpose(0, 2, 1),

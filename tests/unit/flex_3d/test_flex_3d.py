@@ -76,6 +76,16 @@ def test_the_arm_moves_and_the_body_hardly(found):
     assert moved[0] > 2 * PIXEL_SIZE
 
 
+def test_a_file_of_the_settings_is_the_same_from_any_folder(tmp_path, monkeypatch):
+    (tmp_path / "latents.npy").touch()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    here = Flex3DSettings(initial_latents="latents.npy")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert here == Flex3DSettings(initial_latents="../latents.npy")
+    assert here.initial_latents == (tmp_path / "latents.npy").resolve()
+
+
 @pytest.mark.slow
 def test_composition_is_mimicked_and_said():
     found = run(hinged_dataset(vanishing=True))

@@ -484,6 +484,18 @@ def test_a_wide_row_is_shown_in_part(dataset: Dataset, latents: np.ndarray, tmp_
     assert len(str(raised.value)) < 400
 
 
+def test_a_map_with_a_voxel_that_is_not_finite_is_refused_before_anything_is_written(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    maps = write_maps(tmp_path / "maps", dataset, ["0.mrc", "1.mrc", "2.mrc"])
+    damaged = true_volume(dataset, 0).copy()
+    damaged[3, 4, 5:7] = np.nan, np.inf
+    write_volume(maps / "1.mrc", damaged, dataset.particles.pixel_size)
+    with pytest.raises(FormatError, match=r"1\.mrc: 2 of 4,096 voxels are NaN or infinite"):
+        import_results("files", None, dataset, tmp_path / "run", options={"volumes": maps})
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_array_of_maps_is_no_folder(dataset: Dataset, tmp_path: Path) -> None:
     np.save(tmp_path / "volumes.npy", np.zeros((3, 16, 16, 16)))
     with pytest.raises(FormatError, match=r"volumes\.npy is a file, expected a folder of .* one file each"):

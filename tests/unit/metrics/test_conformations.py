@@ -10,6 +10,7 @@ from cryobench.data import Dataset, IndexedVolumes, Reconstruction
 from cryobench.metrics import score
 from cryobench.metrics.volumes.per_conformation import choose_conformations, conformation_fsc
 from cryobench.volumes import Alignment
+from moved_blobs import invert
 from toy import toy_dataset
 
 NAME = ["per-conformation-fsc"]
@@ -108,8 +109,8 @@ def test_classes_are_those_most_particles_of_a_state_are_in(toy) -> None:
 
 @pytest.mark.parametrize("mode", ["reconstruction", "volume"])
 def test_decoded_volumes_are_brought_into_the_frame_too(toy, latents, mode, monkeypatch) -> None:
-    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [SHIFT.inverse()])
-    monkeypatch.setattr("cryobench.metrics.volumes.frames.align", lambda *_, **__: SHIFT.inverse())
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [invert(SHIFT)])
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align", lambda *_, **__: invert(SHIFT))
     moved = np.stack([SHIFT.apply(volume) for volume in stack(toy)])
     states = toy.truth.states[toy.queries]
     result = Reconstruction(toy.queries, IndexedVolumes(moved, states), latents=latents, decoder=NearestState(moved))

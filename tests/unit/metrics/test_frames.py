@@ -13,6 +13,7 @@ from cryobench.metrics import score
 from cryobench.metrics.volumes.frames import Frame, PlacedVolumes, bring_into_frame, choose_mode, find_frame
 from cryobench.rotations import rotations_from_quaternions
 from cryobench.volumes import Alignment
+from moved_blobs import invert
 from toy import PIXEL_SIZE, toy_dataset
 
 MOTION = Alignment(
@@ -70,7 +71,7 @@ def test_found_transforms_are_the_way_back_and_can_be_used_again(
     save_alignments(tmp_path / "a.json", frame.alignments, mode=frame.mode, why=frame.why)
     found, entries = load_alignments(tmp_path / "a.json")
     assert entries == {"mode": "reconstruction", "why": "requested"}
-    back = MOTION.inverse()
+    back = invert(MOTION)
     assert found[0] is not None
     assert found[0].matrix == pytest.approx(back.matrix, abs=0.02)
     assert found[0].shift == pytest.approx(back.shift, abs=0.5)
@@ -101,7 +102,7 @@ def test_auto_aligns_only_where_rotations_are_not_those_given(
     blind = replace(toy, particles=replace(given, rotations=None, shifts=None))
     assert choose_mode(replace(moved, rotations=given.rotations, shifts=given.shifts), blind)[0] == "reconstruction"
     assert choose_mode(moved, blind)[0] == "none"
-    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [MOTION.inverse()])
+    monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", lambda *_, **__: [invert(MOTION)])
     aligned = score(replace(moved, **own), toy, METRICS[:1])
     assert aligned["fsc-auc-normalised"].value > 0.97
     assert "not those given" in aligned.context["alignment"]["why"]
@@ -145,7 +146,7 @@ def test_alignment_does_not_depend_on_the_mask_that_is_scored_in(
 
     def align_all(volumes, references, *, mode, pixel_size, mask):
         seen.append(mask)
-        return [MOTION.inverse()]
+        return [invert(MOTION)]
 
     monkeypatch.setattr("cryobench.metrics.volumes.frames.align_all", align_all)
     half = toy.particles.mask.copy()
@@ -198,7 +199,7 @@ def test_nothing_is_aligned_where_the_states_of_all_query_particles_are_unknown(
 
 
 def test_a_moved_volume_is_moved_once_for_all_that_are_equal(toy: Dataset, moved: Reconstruction) -> None:
-    frame = find_frame(moved, toy, [MOTION.inverse()])
+    frame = find_frame(moved, toy, [invert(MOTION)])
     framed = bring_into_frame(moved, toy, frame)
     assert isinstance(framed.volumes, PlacedVolumes)
     read = [framed.volumes.read(item) for item in range(len(framed.volumes))]

@@ -1,12 +1,14 @@
 """Laws of a training step, on toy images."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from cryobench.compute import Compute
+from cryobench.compute.workers import Workers
 from cryobench.data import ArrayImages, Particles
 from cryobench.methods.opus_dsd import OpusDsd
 from cryobench.methods.opus_dsd import training as training_module
@@ -253,6 +255,22 @@ def test_bad_input_is_refused_with_a_way_out(particles, changes: dict, said: str
 def test_settings_that_do_not_go_together_are_refused(settings: dict, said: str):
     with pytest.raises(ValueError, match=said):
         OpusDsd.with_settings(settings)
+
+
+def test_memory_is_that_of_the_threads_of_a_worker(particles: Particles) -> None:
+    """Workers started here have one thread each, this process as many as there are cores."""
+    method = OpusDsd.with_settings({**OpusDsd.small, "template_size": 20, "at_once": 1, "batch_size": 8})
+    assert isinstance(method, OpusDsd)
+    assert particles.mask is not None
+    sizes = choose_sizes(particles.mask, particles.box_size, method.settings)
+    found = {"workers": {name: {"nthreads": 1} for name in ("a", "b")}}
+    workers = Workers(SimpleNamespace(scheduler_info=lambda **_: found))
+    former, left = torch.get_num_threads(), []
+    for n_threads, compute in ((4, Compute(memory=2 * PLENTY.memory, workers=workers)), (1, PLENTY)):
+        torch.set_num_threads(n_threads)
+        left.append(method._reserve(method._make_model(sizes), sizes, len(particles), compute))
+    torch.set_num_threads(former)
+    assert left[0] == left[1]
 
 
 def test_gradients_that_are_kept_until_they_are_summed_are_part_of_the_budget(particles: Particles) -> None:

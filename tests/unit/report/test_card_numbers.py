@@ -124,13 +124,23 @@ def test_histogram_counts_every_known_particle_once(dataset, rng):
     assert turns.counts.sum() == n
     assert len(turns.counts) == MOST_BARS
     assert turns.centres[[0, -1]] == pytest.approx([-175, 175])
-    assert turns.turn == pytest.approx((-185, 185))
+    assert turns.turn == pytest.approx((-180, 180))
+    np.testing.assert_array_equal(turns.bars[0], turns.centres)
     assert few.centres.tolist() == [0, 1, 2]
     assert few.counts.tolist() == [34, 33, 33]
     pair = variable_pair(changed)
     assert len(pair) == n - 7
     assert pair.attrs["titles"] == ["distance / Å", "turn / °"]
     assert pair["second"].to_numpy() == pytest.approx(np.rad2deg(turn[7:]))
+
+
+def test_a_bar_at_the_end_of_a_turn_is_at_both_ends(dataset):
+    turn = CollectiveVariable(np.deg2rad(np.arange(100) % 20 * 18.0), "rad", 2 * np.pi)
+    (histogram,) = variable_histograms(_with_truth(dataset, variables={"turn": turn}))
+    assert histogram.turn == pytest.approx((0, 360))
+    centres, counts = histogram.bars
+    assert centres == pytest.approx([*np.arange(20) * 18, 360])
+    assert counts.tolist() == [5] * 21
 
 
 def test_uniform_directions_fill_all_cells_alike_and_preferred_ones_do_not(rng):

@@ -118,7 +118,9 @@ def test_data_of_the_page_are_plain_numbers(folder):
     specs = data["specs"]
     titles = [specs[f"variable-{place}"]["encoding"]["x"]["title"] for place in range(2)]
     assert titles == ["dihedral / °", "length / Å"]
-    assert _rows(specs["variable-0"])["y"].sum() == 100
+    turn = _rows(specs["variable-0"])["y"]
+    assert turn[:-1].sum() == 100
+    assert turn.iloc[-1] == turn.iloc[0]  # at 360° as at 0°
     assert len(_rows(next(layer for layer in specs["snr"]["layer"] if "run" in layer["data"]["values"]))) == 15
     assert len(_rows(specs["assembly"]["layer"][0])) == N_STATES - 1
     assert {key.split("-")[0] for key in specs} == PLOTS

@@ -236,9 +236,9 @@ def test_components_stand_at_one_standard_deviation_on_one_scale(box_size):
     components = np.zeros((5, *mean.shape), np.float32)
     components[0, 6, 7, 8] = 1.0
     components[1:, 6, 7, 9] = -1.0
-    view = view_components(Components(mean, components, np.array([9.0, 4.0, -1.0, np.inf, 1.0])))
+    view = view_components(Components(mean, components, np.array([9.0, 4.0, -1.0, np.inf, 1.0, 1.0, 1.0])))
     assert view.components.shape == (4, 3, box_size, box_size)
-    assert view.n_components == 5
+    assert (view.n_components, view.n_variances) == (5, 7)
     assert view.components[0, 0, 7, 8] == 3  # plane xy
     assert view.components[1, 1, 6, 9] == -2  # plane xz
     assert not view.components[2:].any()

@@ -30,9 +30,14 @@ def ranks(levels: dict[str, float], name: str = FSC) -> dict[str, str]:
     return {run.label: found[run.slug].label for run in runs if run.slug in found}
 
 
-def test_methods_have_ranks_and_controls_and_negative_scores_have_none():
-    assert ranks({"a": 0.2, "b": 0.5, "c": -0.1, "consensus": 0.4}) == {"b": "1", "a": "2"}
+def test_methods_have_ranks_and_controls_have_none():
+    assert ranks({"a": 0.2, "b": 0.5, "consensus": 0.4}) == {"b": "1", "a": "2"}
     assert ranks({"a": 0.2, "b": 0.5}, "rotation-error-median") == {"a": "1", "b": "2"}
+
+
+def test_negative_scores_are_ranked_like_others():
+    assert ranks({"a": 0.2, "b": -0.5, "c": -0.1}) == {"a": "1", "c": "2", "b": "3"}
+    assert ranks({"a": 0.001, "b": -0.001}) == {"a": "1", "b": "2"}
 
 
 def test_methods_that_estimate_poses_are_ranked_among_themselves():

@@ -1,6 +1,5 @@
 """Runs as work folders of cryoDRGN: names and order of weights by its equations, and the program itself on them."""
 
-import json
 import os
 import pickle
 import subprocess
@@ -11,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from cryobench._errors import FormatError, UnknownName
+from cryobench._errors import UnknownName
 from cryobench.data import Dataset
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.importers.bring_in import import_results
@@ -20,7 +19,6 @@ from cryobench.io.programs.cryodrgn import read_poses
 from cryobench.io.programs.cryodrgn_weights import name_decoder, name_encoder, order_pixels
 from cryobench.io.store import load_reconstruction
 from cryobench.methods import get_method
-from cryobench.reconstruction.decoders.coordinate_network import read_network
 from cryobench.reconstruction.networks import CoordinateNetwork, ImageEncoder, NetworkShape
 from cryobench.reconstruction.networks.spectrum import evaluate_spectrum
 from cryobench.runs.exports import export_run
@@ -170,15 +168,6 @@ def test_a_run_without_a_network_is_refused_and_says_what_it_has(runs, tmp_path)
     with pytest.raises(UnknownName, match=r"no export form named 'cryodrg'. Did you mean 'cryodrgn'"):
         export_run(runs["fourier"], tmp_path / "out", to="cryodrg")
     assert not list(tmp_path.iterdir())
-
-
-def test_a_run_that_an_older_version_wrote_is_refused_with_its_command(runs, tmp_path):
-    record = json.loads((runs["table"] / "run.json").read_text())
-    record |= {"parts": {"model": ["network", "scale", "weights.first.weight"]}, "findings": []}
-    (tmp_path / "run.json").write_text(json.dumps(record))
-    again = r"written by an older cryobench, .* run it again: cryobench run cryodrgn-ai-fixed"
-    with pytest.raises(FormatError, match=again):
-        read_network(load_reconstruction(tmp_path))
 
 
 # With the program itself.

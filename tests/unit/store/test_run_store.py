@@ -333,32 +333,6 @@ def test_runs_that_are_none_damaged_or_newer(tmp_path: Path, rng: np.random.Gene
         load_reconstruction(tmp_path)
 
 
-def test_a_run_of_the_first_schema_names_the_command_that_makes_it_anew(tmp_path: Path) -> None:
-    old = {
-        "schema": 1,
-        "method": "3d-class",
-        "settings": {"n_classes": 4, "mask": "half maps", "name": "12", "memory_gb": 4.0},
-        "seed": 3,
-        "dataset": {"name": "set", "path": "/data/my set"},
-        "status": "finished",
-    }
-    write_json(tmp_path / "run.json", old)
-    command = (
-        f"cryobench run 3d-class '/data/my set' -o {tmp_path} --seed 3 --set n_classes=4 --set 'mask=half maps' "
-        "--set 'name=\"12\"'"
-    )
-    for read in (read_run_record, load_reconstruction):
-        with pytest.raises(FormatError, match=r"older cryobench \(schema 1; this version reads 2\)") as refused:
-            read(tmp_path)
-        assert str(refused.value).endswith(f"repeat it: {command}")
-    write_json(tmp_path / "run.json", old | {"command": "cryobench run 3d-class set -o here"})
-    with pytest.raises(FormatError, match=r"repeat it: cryobench run 3d-class set -o here$"):
-        read_run_record(tmp_path)
-    write_json(tmp_path / "run.json", {"schema": 1})
-    with pytest.raises(FormatError, match="repeat it: cryobench run METHOD DATASET -o "):
-        read_run_record(tmp_path)
-
-
 @pytest.mark.parametrize(
     ("entries", "message"),
     [

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cryobench.volumes import Mask, find_enclosing_level, make_soft_mask, make_sphere_mask
+from cryobench.volumes import Mask, find_enclosing_level, make_soft_mask
+from cryobench.volumes.mask import make_largest_sphere
 
 
 def _distance(box_size: int, pixel_size: float, centre: tuple[int, int, int] | None = None) -> np.ndarray:
@@ -18,16 +19,12 @@ def _distance(box_size: int, pixel_size: float, centre: tuple[int, int, int] | N
 
 @pytest.mark.parametrize("box_size", [24, 25])
 def test_sphere_and_its_edge(box_size):
-    mask = make_sphere_mask(box_size, 2.0, 12.0, edge=6.0)
-    distance = _distance(box_size, 2.0)
-    values = mask.values.numpy()
-    assert (values[distance <= 12.0] == 1).all()
-    assert (values[distance >= 18.0] == 0).all()
-    edge = (distance > 12.0) & (distance < 18.0)
-    np.testing.assert_allclose(values[edge], 0.5 + 0.5 * np.cos(np.pi * (distance[edge] - 12) / 6), atol=1e-6)
-    hard = make_sphere_mask(box_size, 2.0, 12.0)
-    assert set(np.unique(hard.values)) == {0.0, 1.0}
-    assert hard.values.sum() == (distance <= 12.0).sum()
+    values = make_largest_sphere(box_size, 0.8).numpy()
+    distance = _distance(box_size, 1.0) / (0.8 * box_size / 2)
+    assert (values[distance <= 0.9] == 1).all()
+    assert (values[distance >= 1.0] == 0).all()
+    edge = (distance > 0.9) & (distance < 1.0)
+    np.testing.assert_allclose(values[edge], 0.5 + 0.5 * np.cos(np.pi * (distance[edge] - 0.9) / 0.1), atol=1e-6)
 
 
 @pytest.mark.parametrize("box_size", [24, 25])
@@ -75,13 +72,10 @@ def test_default_threshold_encloses_its_share_of_the_positive_mass(rng):
 
 
 def test_record_and_hash():
-    mask = make_sphere_mask(8, 2.0, 5.0, edge=2.0)
-    assert mask.recipe == {"made_by": "make_sphere_mask", "radius": 5.0, "edge": 2.0}
-    assert mask.sha256 == hashlib.sha256(mask.values.numpy().astype("<f4").tobytes()).hexdigest()
-    assert make_sphere_mask(8, 2.0, 5.5, edge=2.0).sha256 != mask.sha256
     soft = make_soft_mask(torch.ones(4, 4, 4), 1.0, threshold=0.5)
     assert soft.recipe["threshold"] == 0.5
     assert soft.recipe["volumes"] == 1
+    assert soft.sha256 == hashlib.sha256(soft.values.numpy().astype("<f4").tobytes()).hexdigest()
 
 
 @pytest.mark.parametrize(

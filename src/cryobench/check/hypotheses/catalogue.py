@@ -211,6 +211,18 @@ _SHIFTS = (
 )
 _AXES = {"zyx": (2, 1, 0), "yzx": (2, 0, 1), "zxy": (1, 2, 0), "xzy": (0, 2, 1), "yxz": (1, 0, 2)}
 
+PIXELS = tuple(
+    Hypothesis(f"pixels-{name}{all_}", f"{says}{more}", _pixel(factor, shifts=not all_), fine=True)
+    for name, says, factor in (
+        ("half", "pixels are half as large", 0.5),
+        ("double", "pixels are twice as large", 2.0),
+        ("in-nm", "the pixel size is in nm, but was read as Å", 10.0),
+        ("tenth", "the pixel size is ten times too large", 0.1),
+    )
+    for all_, more in (("", ", and shifts are in pixels"), ("-all", ""))
+)
+"""Pixel sizes: some wrong ones displace shifts, and are seen at low resolution; others change the CTF alone."""
+
 GEOMETRY: tuple[Hypothesis, ...] = (
     Hypothesis(
         "rotations-transposed", "rotations are transposed: they map the particle to the reference", _transpose
@@ -239,9 +251,10 @@ GEOMETRY: tuple[Hypothesis, ...] = (
     ),
     *_misplaced("rows", "poses and CTFs", "ctf", *_POSE),
     *_misplaced("poses", "poses", *_POSE),
+    *PIXELS,
 )
-"""Poses, images and rows: seen at low resolution. An in-plane turn by 180° is the other hand, which these images
-cannot distinguish from the stated one."""
+"""Poses, images, rows and pixel sizes: seen at low resolution. An in-plane turn by 180° is the other hand, which
+these images cannot distinguish from the stated one."""
 
 _OPTICS = (
     Hypothesis("ctf-phase-flipped", "phases of the images are already flipped", form="flipped"),
@@ -285,13 +298,9 @@ _OPTICS = (
         Hypothesis(f"ctf-cs-{value}", f"the spherical aberration is {value} mm", _constant("cs_mm", value))
         for value in (0.0, 1.4, 2.7)
     ),
-    Hypothesis("pixels-half", "pixels are half as large, and shifts are in pixels", _pixel(0.5, shifts=True)),
-    Hypothesis("pixels-double", "pixels are twice as large, and shifts are in pixels", _pixel(2.0, shifts=True)),
-    Hypothesis("pixels-half-all", "pixels are half as large", _pixel(0.5, shifts=False)),
-    Hypothesis("pixels-double-all", "pixels are twice as large", _pixel(2.0, shifts=False)),
     *_misplaced("ctf", "CTFs", "ctf"),
 )
-CTF: tuple[Hypothesis, ...] = tuple(replace(each, fine=True) for each in _OPTICS)
+CTF: tuple[Hypothesis, ...] = (*(replace(each, fine=True) for each in _OPTICS), *PIXELS)
 """CTF and pixel size: seen at high resolution."""
 
 HAND = Hypothesis("hand", "poses have the other hand", _in_other_axes(MIRROR))

@@ -165,7 +165,7 @@ def find_reading(coarse: Reading, fine: Reading | None, *, progress: Progress | 
                 small, large = small.read_as(SIGNED), before
                 faults = [fault for fault in faults if fault is not found]
                 faults.append(judge(CTF_SHUFFLED, gain, error, "holds"))
-        trials = tuple(geometry + optics)
+        trials = tuple({trial.name: trial for trial in geometry + optics}.values())
         return Search(
             large.reading,
             small.reading,
@@ -221,11 +221,10 @@ def _choose(base: _Images, hypotheses: Sequence[Hypothesis], trials: list[Trial]
     Hypotheses that show at high frequencies are measured carefully, even if merely promising: their trials
     are replaced.
     """
-    if hypotheses[0].fine:
-        most = max(trial.gain for trial in trials)
-        for index, trial in enumerate(trials):
-            if trial.gain > max(_PROMISING * trial.error, most / 2):
-                trials[index] = _measure_with_care(base, hypotheses[index])
+    most = max(trial.gain for trial in trials)
+    for index, trial in enumerate(trials):
+        if hypotheses[index].fine and trial.gain > max(_PROMISING * trial.error, most / 2):
+            trials[index] = _measure_with_care(base, hypotheses[index])
     holding = [index for index, trial in enumerate(trials) if trial.verdict == "holds"]
     return [hypotheses[max(holding, key=lambda index: trials[index].gain)]] if holding else []
 

@@ -35,7 +35,6 @@ from cryobench.io.atomic import (
     write_array,
     write_json,
 )
-from cryobench.io.folders.commands import compose_run
 from cryobench.io.folders.finding_store import FOLDER, StoredFinding, read_findings, write_findings
 from cryobench.io.folders.loose_files import describe_folder_without_run
 from cryobench.io.folders.series_store import FOLDER as SERIES
@@ -243,12 +242,7 @@ def _read_entries(folder: Path) -> dict[str, Any]:
         entries = read_json(path)
     except FormatError as error:
         raise FormatError(f"{error} {_remake(folder)}") from error
-    schema = check_schema(entries, path, SCHEMA, "the record of a run", _remake(folder))
-    if schema < SCHEMA:
-        raise FormatError(
-            f"{path} was written by an older cryobench (schema {schema}; this version reads {SCHEMA}), which kept"
-            f" less. Remove {folder} or name another folder, and repeat it: {compose_run(entries, folder)}"
-        )
+    check_schema(entries, path, SCHEMA, "the record of a run", _remake(folder))
     missing = [name for name in ("method", "status", "queries", "parts") if name not in entries]
     if missing:
         raise FormatError(f"{path} is not the record of a run: it lacks {', '.join(missing)}. {_remake(folder)}")

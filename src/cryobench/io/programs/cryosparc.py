@@ -178,13 +178,10 @@ def read_cs(
     pixel_size = _one_number(table, "blob/psize_A", "Å per pixel", "rescale the images to one pixel size")
     check_pixel_size(path, "blob/psize_A", pixel_size)
     if sign is None:
-        table.require(["blob/sign"], "Give --contrast bright or dark (sign=-1 or sign=1).")
+        table.require(["blob/sign"], "Give --contrast bright or dark.")
         stored = _one_number(table, "blob/sign", "sign of the contrast", "invert the others", positive=False)
         if abs(stored) != 1:
-            raise FormatError(
-                f"{path}: blob/sign is {stored:g}, expected 1 or -1. Give --contrast bright or dark (sign=-1 or"
-                " sign=1)."
-            )
+            raise FormatError(f"{path}: blob/sign is {stored:g}, expected 1 or -1. Give --contrast bright or dark.")
         sign = -1 if stored > 0 else 1
     rotations, shifts = read_cs_poses(table, pixel_size, notes)
     _warn_of_ignored(table)

@@ -112,6 +112,5 @@ def _missing(names: Sequence[str], table: Path, tried: Sequence[Sequence[Path]],
     apart = any(found[index].is_file() for found in tried)
     rule = ": all stacks of a table are resolved in the same way" if apart else ""
     return FormatError(
-        f"{table} names the stack {names[index]}, which is not at {looked}{rule}. Give --datadir (datadir=) the"
-        f" folder {start}."
+        f"{table} names the stack {names[index]}, which is not at {looked}{rule}. Give --datadir, the folder {start}."
     )

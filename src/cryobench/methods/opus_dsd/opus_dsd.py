@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int
 
-from cryobench._threads import count_threads
 from cryobench.compute import Compute
 from cryobench.compute.memory import reserve
 from cryobench.data import CHUNK, LevelledImages, Particles, Reconstruction
@@ -173,7 +172,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         encoded = 12.0 * model.encoder.activations(sizes.crop)
         at_once, gradients = settings.at_once, 0.0
         if compute.device == "cpu" and sizes.template <= LARGEST_SIDE_BY_SIDE:
-            at_once *= count_threads()
+            at_once *= compute.n_threads
             # Those of all parts of a batch are kept until they are summed.
             gradients = 4.0 * sum(each.numel() for each in model.decoder.parameters())
         return reserve(

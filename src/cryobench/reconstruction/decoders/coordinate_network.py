@@ -7,7 +7,6 @@ output is multiplied. The group ``weights`` may also hold those of an encoder (`
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,7 +14,6 @@ from jaxtyping import Float
 
 from cryobench._errors import FormatError
 from cryobench.data import Particles, Reconstruction
-from cryobench.io.folders.commands import compose_run
 from cryobench.reconstruction.decoders.decoder import VolumeDecoder
 from cryobench.reconstruction.decoders.network_weights import DECODER, ENCODER, list_weights
 from cryobench.reconstruction.engine import RunContext
@@ -85,14 +83,8 @@ class PackedNetwork:
 
 
 def read_network(reconstruction: Reconstruction) -> PackedNetwork:
-    """Networks of a run. FormatError if its model has none, or was written by an older version."""
+    """Networks of a run. FormatError if its model has none."""
     model = reconstruction.model
-    if "weights.first.weight" in model:
-        folder = reconstruction.path or Path("RUN")
-        raise FormatError(
-            f"{folder} was written by an older cryobench, which kept its weights in another form. Remove it or name "
-            f"another folder, and run it again: {compose_run(reconstruction.record.to_json(), folder)}"
-        )
     try:
         shape, scale = NetworkShape(**json.loads(str(model["network"]))), float(model["scale"])
     except (KeyError, TypeError, ValueError) as error:

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from cryobench._threads import count_threads, map_torch
+from cryobench._threads import map_torch
 from cryobench.reconstruction.networks.coordinate_network import CoordinateNetwork
 from cryobench.reconstruction.networks.encoding import SliceEncoder
 from cryobench.reconstruction.networks.prepared_images.spectra import NetworkBatch
@@ -57,14 +57,14 @@ _GROUP_OUTPUTS, _LARGE_IMAGE = 1 << 18, 1 << 23
 """Least outputs of a layer for a group, and those of an image so large that torch's threads share its products."""
 
 
-def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, device: str = "cpu") -> float:
-    """Most bytes that ``slice_residual`` takes for images of a box, including their batch."""
+def sweep_bytes(network: CoordinateNetwork, box_size: int, batch_size: int, device: str, n_threads: int) -> float:
+    """Most bytes that ``slice_residual`` takes in a process for images of a box, including their batch."""
     shape = network.shape
     n_points = round(np.pi / 8 * box_size**2 * (1 if shape.domain == "fourier" else 2))
     groups, at_once = _divide(batch_size, n_points * shape.width, device.partition(":")[0])
     each = 4 * n_points * ((shape.depth + 3) * shape.width + 8 * shape.encoding_size)
     sums = 4 * groups * sum(each.numel() for each in network.parameters())
-    return min(groups, count_threads()) * at_once * each + sums + 64 * batch_size * n_points
+    return min(groups, n_threads) * at_once * each + sums + 64 * batch_size * n_points
 
 
 def _divide(batch_size: int, n_outputs: int, kind: str) -> tuple[int, int]:

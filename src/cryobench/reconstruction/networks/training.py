@@ -288,18 +288,20 @@ def open_images(
     check_sizes(len(particles), batch_size, network.shape.z_dim, context.compute.n_workers, setting)
     n_trained = n_others + sum(each.numel() for each in network.parameters())
     size = particles.box_size
+    compute = context.compute
+    device, n_threads = compute.device, compute.n_threads
     left = reserve(
-        context.compute.memory_per_worker,
-        lambda count: beside + TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, context.compute.device),
+        compute.memory_per_worker,
+        lambda count: beside + TRAINED_BYTES * n_trained + sweep_bytes(network, size, count, device, n_threads),
         batch_size,
         items=f"images of {size} px in a batch, with networks of {n_trained:,} numbers,",
         setting=setting,
         advice="Narrower networks or a smaller box need less.",
-        n_workers=context.compute.n_workers,
+        n_workers=compute.n_workers,
     )
     return NetworkImages(
         particles,
-        context.compute,
+        compute,
         keep_bytes=left,
         scaled_by=scaled_by,
         folder=context.checkpoint,

@@ -33,7 +33,17 @@ class Histogram:
         if self.axis.period is None:
             return float(self.centres[0]) - half, float(self.centres[-1]) + half
         start = _start_of_turn(self.centres, self.axis.period)
-        return start - half, start + self.axis.period + half
+        return start, start + self.axis.period
+
+    @property
+    def bars(self) -> tuple[np.ndarray, np.ndarray]:
+        """Centres and counts of the bars to draw: one across an end of the period is also at the other end."""
+        if self.axis.period is None:
+            return self.centres, self.counts
+        (low, high), reach = self.turn, 0.49 * self.width
+        first, last = self.centres - reach < low, self.centres + reach > high
+        centres = [self.centres, self.centres[first] + self.axis.period, self.centres[last] - self.axis.period]
+        return np.concatenate(centres), np.concatenate([self.counts, self.counts[first], self.counts[last]])
 
 
 def variable_axes(dataset: Dataset) -> list[TruthAxis]:

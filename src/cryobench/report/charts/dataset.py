@@ -110,7 +110,7 @@ def _draw_histogram(x: Axis, column: str, table: pd.DataFrame, bins: Any = 30) -
 
 def _draw_variable(histogram: Histogram) -> BarChart:
     x = Axis(histogram.axis.title, *histogram.turn, period=histogram.axis.period)
-    return BarChart(x, Axis("particles", 0), histogram.centres, histogram.counts, histogram.width)
+    return BarChart(x, Axis("particles", 0), *histogram.bars, histogram.width)
 
 
 def _draw_states(table: pd.DataFrame) -> BarChart:

@@ -35,7 +35,7 @@ def bar_spec(chart: BarChart, medium: Medium) -> Spec:
     ends = [chart.centres.min() - half, chart.centres.max() + half] if len(chart.centres) else []
     x, y = encode("low", chart.x, ends, grid=False), encode("y", chart.y)
     said = tooltip(medium, x=(chart.x.title, NUMBER), y=(chart.y.title, "d"))
-    bars = layer("rect", table(columns), x=x, x2="high", y=y, y2={"datum": 0}, **said)
+    bars = layer("rect", table(columns), {"clip": True}, x=x, x2="high", y=y, y2={"datum": 0}, **said)
     return {**bars, "height": 190 if medium.interactive else 120}
 
 

@@ -35,6 +35,8 @@ class ComponentsView:
     """(k,) variances of the latents."""
     n_components: int
     """Components of the run, of which the first are shown."""
+    n_variances: int
+    """Variances of the run, which may be more: not all components need be kept."""
     limit: float
     """Limit (±) of the common colour scale of the components."""
     edge: float
@@ -95,6 +97,7 @@ def view_components(found: Components) -> ComponentsView:
         components=slices,
         variances=found.variances[:MOST_COMPONENTS],
         n_components=len(found.components),
+        n_variances=len(found.variances),
         limit=_limit(slices),
         edge=OUTLINE * typical_density(mean),
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from cryobench._progress import Task
+from cryobench._sampling import spread_indices
 from cryobench.data import Dataset, Reconstruction, Scores
 from cryobench.metrics.display import order_scores
 from cryobench.report.axes import choose_truth_axis
@@ -111,16 +112,14 @@ def _check_lengths(runs: Sequence[Run], dataset: Dataset) -> None:
 
 
 def _read_queries(runs: Sequence[Run], dataset: Dataset, task: Task) -> tuple[list[QueryVolumes], list[QueryVolumes]]:
-    """Volumes of the query particles shown in slices and as surfaces, each read once; those without any left out."""
-    wanted = [choose_queries(dataset, count).tolist() for count in (SLICE_QUERIES, SURFACE_QUERIES)]
-    read: dict[int, QueryVolumes] = {}
-    for position in sorted({*wanted[0], *wanted[1]}):
+    """Volumes of the query particles shown in slices, and of those of them shown as surfaces; others are left out."""
+    slices: list[QueryVolumes] = []
+    for position in sorted(choose_queries(dataset, SLICE_QUERIES).tolist()):
         query = read_query(dataset, runs, position)
         if query.volumes:
-            read[position] = query
+            slices.append(query)
         task.advance()
-    slices, surfaces = ([read[position] for position in sorted(each) if position in read] for each in wanted)
-    return slices, surfaces
+    return slices, [slices[index] for index in spread_indices(len(slices), SURFACE_QUERIES)]
 
 
 def _view_latents(

@@ -27,7 +27,7 @@ class Standing:
 def rank_runs(runs: Sequence[Run]) -> Standing:
     """Rank the methods by the first main score that depends on particle identity (``choose_ranking``).
 
-    Controls, negative scores and failed runs are not ranked.
+    Controls and failed runs are not ranked. Negative scores are ranked like others.
     """
     alive = [run for run in runs if run.status != "failed"]
     kind = choose_ranking(name for run in alive for name in run.scores.scores)
@@ -35,7 +35,7 @@ def rank_runs(runs: Sequence[Run]) -> Standing:
     if kind is None:
         return Standing(None, ranks)
     for group in GROUPS:
-        methods = [run for run in alive if run.group == group != "control" and not _is_negative(run, kind)]
+        methods = [run for run in alive if run.group == group != "control"]
         found = rank_scores(
             [run.scores.scores.get(kind.name) for run in methods], better=kind.better, statistic=kind.statistic
         )
@@ -120,5 +120,5 @@ def _value(run: Run, kind: ScoreKind) -> float:
     return float("nan") if score is None or run.status == "failed" else float(score.value)
 
 
-def _is_negative(run: Run, kind: ScoreKind | None) -> bool:
-    return kind is not None and kind.better == "higher" and _value(run, kind) < 0
+def _is_negative(run: Run, kind: ScoreKind) -> bool:
+    return kind.better == "higher" and _value(run, kind) < 0

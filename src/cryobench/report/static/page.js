@@ -77,6 +77,14 @@ cryobench.setUpBoard = function () {
   }
 };
 
+// Tables wider than their place say that they can be scrolled.
+cryobench.setUpTables = function () {
+  const observer = new ResizeObserver((entries) => {
+    for (const { target } of entries) target.classList.toggle("wide", target.scrollWidth > target.clientWidth);
+  });
+  for (const place of document.querySelectorAll(".scroll")) observer.observe(place);
+};
+
 cryobench.setUpSlices = function () {
   const choice = document.getElementById("slice-query");
   if (!choice) return;

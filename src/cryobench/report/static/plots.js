@@ -23,10 +23,39 @@ cryobench.drawPlot = async (element) => {
   const { specs, datasets, config } = cryobench.data;
   const key = cryobench.keyOf(element);
   if (!(key in specs)) throw new Error(`there is no chart named ${key}`);
+  element.legends?.disconnect();
   element.chart?.finalize();
+  const { ariaLabel } = element; // which Vega replaces
   element.chart = await vegaEmbed(element, { ...cryobench.sized(specs[key], element.clientWidth), datasets }, {
     config, actions: false, renderer: "svg", defaultStyle: false, ast: false, tooltip: { disableDefaultStyle: true, id: "tooltip" },
   });
+  element.ariaLabel = ariaLabel;
+  cryobench.setUpLegend(element);
+};
+
+// Legends that hide and show runs are buttons for the keyboard too. An empty selection shows everything.
+cryobench.setUpLegend = (element) => {
+  const { view, vgSpec } = element.chart;
+  if (!vgSpec.data.some(({ name }) => name === "shown_store")) return;
+  element.setAttribute("role", "group"); // the parts of an image have no roles
+  const update = () => {
+    const shown = view.data("shown_store").map(({ values }) => values[0]);
+    for (const name of element.querySelectorAll(".role-legend-label text")) {
+      const pressed = !shown.length || shown.includes(name.__data__.datum.value);
+      for (let part = name; part !== element; part = part.parentNode) part.removeAttribute("aria-hidden");
+      for (const [key, value] of Object.entries({ tabindex: 0, role: "button", "aria-pressed": pressed })) name.setAttribute(key, value);
+      name.onkeydown = (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault();
+        name.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+      };
+    }
+  };
+  view.addDataListener("shown_store", update);
+  // Vega hides legends from screen readers, and does so again whenever it draws them.
+  element.legends = new MutationObserver(update);
+  element.legends.observe(element, { subtree: true, childList: true, attributeFilter: ["aria-hidden"] });
+  update();
 };
 
 cryobench.setUpPlots = () => {

@@ -2,6 +2,7 @@
 "use strict";
 
 cryobench.setUpBoard();
+cryobench.setUpTables();
 cryobench.setUpSlices();
 cryobench.setUpLinks();
 cryobench.setUpPlots();

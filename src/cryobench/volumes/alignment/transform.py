@@ -1,4 +1,4 @@
-"""A rigid transform that aligns one volume to another, as a value: applied and inverted."""
+"""A rigid transform that aligns one volume to another, as a value that is applied to volumes."""
 
 from dataclasses import dataclass
 from typing import Self, TypeVar
@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from cryobench._types import RotationArray, ShiftArray
 from cryobench.volumes.rotate import MIRROR, rotate_volume
 
 _ORTHONORMAL = 1e-6
@@ -93,31 +92,3 @@ class Alignment:
             return rotate_volume(volumes, self.rotation, self.shift, **options)
         copy = torch.from_numpy(np.array(volumes, dtype=np.float32))
         return rotate_volume(copy, self.rotation, self.shift, **options).numpy()
-
-    def apply_to_poses(
-        self, rotations: RotationArray, shifts: ShiftArray
-    ) -> tuple[Float[np.ndarray, "n 3 3"], Float[np.ndarray, "n 2"]]:
-        """Poses relative to the aligned volume that give the same images as the old poses of the volume.
-
-        Parameters
-        ----------
-        rotations, shifts
-            (n, 3, 3) particle-from-reference, and (n, 2) Å that centre the particles (CONVENTIONS.md 4 and 7).
-
-        Returns
-        -------
-        The same for the aligned volume: P R^T, or S P S R^T if mirrored (a projection does not depend on the
-        direction of z), and the shift changed by t rotated to the particle's frame.
-        """
-        turned = MIRROR @ rotations @ MIRROR if self.mirrored else np.asarray(rotations)
-        turned = turned @ self.rotation.T
-        return turned, shifts + turned[:, :2] @ self.shift
-
-    def inverse(self) -> "Alignment":
-        """The transform from the reference's frame to the volume's, in the same form, with the same scores."""
-        # x = S Rᵀ (x' − t), and S Rᵀ = (S Rᵀ S) S.
-        back = self.matrix.T
-        rotation = back @ MIRROR if self.mirrored else back
-        return Alignment(
-            rotation, -back @ self.shift, self.mirrored, self.score, self.other_hand_score, self.pixel_size
-        )
