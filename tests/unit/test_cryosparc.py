@@ -306,7 +306,7 @@ def test_stored_shift_centres_and_stored_pose_explains_an_image(
     [
         ({"drop": ("ctf/df1_A", "ctf/cs_mm")}, "lacks ctf/df1_A, ctf/cs_mm;.*passthrough"),
         ({"drop": ("blob/path",)}, "lacks blob/path"),
-        ({"drop": ("blob/sign",)}, "lacks blob/sign.*sign="),
+        ({"drop": ("blob/sign",)}, "lacks blob/sign.*--contrast bright or dark"),
         ({"drop": ("alignments3D/shift",)}, "lacks alignments3D/shift"),
         ({"alignments3D__pose": np.full((N, 3), np.nan, "<f4")}, "alignments3D/pose of particle 0 is .nan nan nan"),
         ({"ctf__df2_A": np.array([1, 2, np.inf, 4, 5, 6], "<f4")}, "ctf/df2_A of particle 2 is inf"),

@@ -137,8 +137,9 @@ def _write_notes(runs: Sequence[Run], standing: Standing, everything: bool, inte
             )
     kind = standing.kind
     counts = [run.scores.scores[kind.name].n for run in runs if kind is not None and kind.name in run.scores.scores]
-    over = f"; {kind.label} over {max(counts):,} items" if kind is not None and counts else ""
-    yield f"↑ higher is better, ↓ lower, – not measured{'; [95 % interval]' if intervals else ''}{over}"
+    yield f"↑ higher is better, ↓ lower, – not measured{'; [95 % interval]' if intervals else ''}"
+    if kind is not None and counts:
+        yield f"{kind.label}: over {max(counts):,} items"
     if not everything:
         yield "more scores: --all; their definitions: cryobench list METRIC"
 

@@ -37,7 +37,7 @@ def test_best_first_with_ranks_and_main_scores(capsys) -> None:
     assert printed[1] == "rank by FSC-AUC 1–2 1–2 3"
     assert printed[2].startswith("FSC-AUC ↑ 0.59")
     assert "[" in printed[2]
-    assert "[95 % interval]; FSC-AUC, normalised, in the mask over 30 items" in " ".join(printed)
+    assert "FSC-AUC, normalised, in the mask: over 30 items" in printed
     assert printed[3].startswith("Labels, ARI ↑ 0.600 [0.500, 0.700]")
     assert printed[4] == ""
     print_scores(runs)
@@ -50,7 +50,7 @@ def test_best_first_with_ranks_and_main_scores(capsys) -> None:
 def test_everything_when_asked(capsys) -> None:
     print_scores([scored("a", 0.4)], everything=True)
     printed = lines(capsys)
-    assert sum("normalised" in line for line in printed) == 2
+    assert sum("normalised" in line and "↑" in line for line in printed) == 2
     assert any(line.startswith("Resolution at FSC 0.5 (Å) ↓ never crossed") for line in printed)
     assert not any("--all" in line for line in printed)
 
