@@ -11,7 +11,6 @@ from typing import Annotated
 
 import typer
 
-from cryobench._allocator import keep_freed_memory
 from cryobench.cli.commands import demo, listing
 from cryobench.cli.commands.datasets import adopt, check, download, show, simulate, sweep, verify
 from cryobench.cli.commands.runs import export, imports, report, reproduce, run, score, series, volumes
@@ -91,7 +90,6 @@ def run_cli() -> None:
     """
     # Idle threads sleep instead of spinning, which would take cores from working ones.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    keep_freed_memory()
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     shows_traceback = len(arguments) < len(sys.argv) - 1
     try:

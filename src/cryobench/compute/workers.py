@@ -19,7 +19,6 @@ from typing import Any, SupportsIndex
 import cloudpickle
 import numpy as np
 
-from cryobench._allocator import KEEP_FREED_ENVIRONMENT
 from cryobench._errors import CryobenchError
 
 _PATIENCE = 10.0
@@ -32,12 +31,9 @@ _RARE_LOOKS = {
 }
 """Interval at which a local cluster samples itself for dashboards: at the default two idle workers took 1/12 core."""
 _ENVIRONMENT = {
-    "distributed.nanny.pre-spawn-environ": {
-        **{f"{each}_NUM_THREADS": 1 for each in ("OMP", "MKL", "OPENBLAS", "NUMBA")},
-        **KEEP_FREED_ENVIRONMENT,
-    }
+    "distributed.nanny.pre-spawn-environ": {f"{each}_NUM_THREADS": 1 for each in ("OMP", "MKL", "OPENBLAS", "NUMBA")}
 }
-"""Of local workers. Dask's own returns memory to the system at once, which cost a fifth of their time."""
+"""Of local workers. Dask's own also returns memory to the system at once, which cost a fifth of their time."""
 
 
 class LostWorker(CryobenchError, OSError):
