@@ -75,7 +75,7 @@ def make_plan(
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
     channels = 2 * 5 * 4
     column = channels * (touched + _NOISE_VOXELS if compute.device == "cpu" else 2 * grid)
-    around = max(2 * (patch_bytes(touched) + _TABLE_BYTES * grid), solution_bytes(grid)) + (0 if is_kept else solved)
+    around = 2 * (patch_bytes(touched) + _TABLE_BYTES * grid) + solution_bytes(grid) + (0 if is_kept else solved)
 
     def needed(components: int) -> float:
         """Bytes of the largest step, over all workers."""
