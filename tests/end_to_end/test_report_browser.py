@@ -478,12 +478,17 @@ def test_curves_follow_the_mask_and_each_query_can_be_seen(page):
     _point_along(page, selector, "query particle")
 
 
-def test_runs_are_hidden_and_brought_back_by_the_legend(page):
+def _open_curves(page) -> tuple[str, str, int]:
+    """Selector of the FSC chart, drawn; expression of the number of its lines, and that number."""
     selector = ".plot[data-plot=fsc]"
     _visit(page, selector)
     page.wait_for(f"document.querySelector('{selector}').dataset.drawn === 'yes'")
     lines = f"document.querySelectorAll('{selector} .mark-line > path').length"
-    drawn = page.run(lines)
+    return selector, lines, page.run(lines)
+
+
+def test_runs_are_hidden_and_brought_back_by_the_legend(page):
+    selector, lines, drawn = _open_curves(page)
     x, y = page.run(
         f"(() => {{ const box = [...document.querySelectorAll('{selector} .role-legend text')]"
         ".find((text) => text.textContent === '3d-class').getBoundingClientRect();"
@@ -492,14 +497,11 @@ def test_runs_are_hidden_and_brought_back_by_the_legend(page):
     for expected in (drawn - 1, drawn):
         page.drag((x, y), (x, y), steps=1)
         page.wait_for(f"{lines} === {expected}")
+    assert page.run(lines) == drawn
 
 
 def test_the_legend_is_operated_by_the_keyboard(page):
-    selector = ".plot[data-plot=fsc]"
-    _visit(page, selector)
-    page.wait_for(f"document.querySelector('{selector}').dataset.drawn === 'yes'")
-    lines = f"document.querySelectorAll('{selector} .mark-line > path').length"
-    drawn = page.run(lines)
+    selector, lines, drawn = _open_curves(page)
     name = (
         f"[...document.querySelectorAll('{selector} [role=button]')].find((text) => text.textContent === '3d-class')"
     )

@@ -26,7 +26,7 @@ from cryobench.compute.workers import open_workers
 from cryobench.data import CollectiveVariable, Dataset, GroundTruth, Particles, VolumeSource
 from cryobench.io.atomic import check_free_space, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file
-from cryobench.io.folders.plans import compare_plans, is_finished
+from cryobench.io.folders.dataset_store import compare_plans, is_finished
 from cryobench.io.folders.trajectory_volumes import (
     FrameRendering,
     TrajectoryVolumes,

@@ -29,8 +29,7 @@ from cryobench.io.adoption.state_numbers import compact_states
 from cryobench.io.adoption.state_volumes import list_volumes, open_state_volumes
 from cryobench.io.atomic import canonical_json, read_json, remove_partial_files, write_json
 from cryobench.io.digest import hash_file, hash_files
-from cryobench.io.folders.dataset_store import ADOPTION, load_dataset, write_dataset
-from cryobench.io.folders.plans import compare_plans, is_finished
+from cryobench.io.folders.dataset_store import ADOPTION, compare_plans, is_finished, load_dataset, write_dataset
 from cryobench.io.formats.mrc import MrcStacks
 from cryobench.io.lock import lock_folder
 from cryobench.io.programs.cryosparc import read_cs_uids

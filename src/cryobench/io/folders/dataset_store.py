@@ -253,6 +253,28 @@ def verify_dataset(folder: Path, *, progress: Progress | None = None) -> None:
         )
 
 
+def is_finished(folder: Path, plan: Mapping[str, Any]) -> bool:
+    """Whether this very data set is already complete; FormatError if the folder holds another."""
+    if not (folder / _CARD).exists():
+        return False
+    card = read_json(folder / _CARD)
+    if differing := compare_plans(card.get("plan") or {}, plan):
+        raise FormatError(
+            f"{folder} holds another data set ({card.get('name')}; they differ in {differing}). Nothing was changed:"
+            " choose another folder, or remove this one first."
+        )
+    return True
+
+
+def compare_plans(found: Mapping[str, Any], plan: Mapping[str, Any]) -> str:
+    """Names of the entries that differ, with both values of names, numbers and versions; empty if none does."""
+    return ", ".join(
+        f"{key} ({found.get(key)} there, {plan[key]} here)" if isinstance(plan.get(key), (str, int)) else key
+        for key in sorted({**found, **plan})
+        if found.get(key) != plan.get(key)
+    )
+
+
 def hash_card(card: Mapping[str, Any]) -> str:
     """SHA-256 that identifies a data set: of the card's plan if that covers all its inputs, else of its contents."""
     if card.get("named_by") == "plan":
