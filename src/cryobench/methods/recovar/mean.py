@@ -49,13 +49,25 @@ def estimate_mean(
     """Mean of particles in half-sets, 0 or 1, with noise power (radius + 1,); volumes times ``sphere``."""
     own = np.eye(2, dtype=np.float32)[halves]
     sums = sum_classes(passes, own, noise, threshold=0.5, padding=PADDING)
-    numerator, weight = (total.to("cpu") for total in sums.totals())
-    per_shell = weight.shell_means()
-    inverse = 1 / torch.maximum(weight.values, weight.spread_shells(_FLOOR * per_shell)).clamp(min=1e-30)
-    within = (weight.shell_indices() <= passes.disc.radius)[..., None]
-    volumes = fourier_to_volume(numerator.with_values(numerator.values * inverse * within)) * sphere
-    fsc = volume_fsc(volumes[0], volumes[1])
-    damping = weight.spread_shells(per_shell.mean(-1) / torch.from_numpy(signal_to_noise(fsc)))
-    total = numerator.values.sum(-1) / (weight.values.sum(-1) + damping).clamp(min=1e-30) * within[..., 0]
-    volume = fourier_to_volume(numerator.with_values(total)) * sphere
+    volumes, means = torch.empty(2, *sphere.shape), []
+    for half in (0, 1):  # one grid at a time: of a large box each is large
+        numerator, weight = (total.to("cpu") for total in sums.totals_of(half))
+        means.append(weight.shell_means())
+        weight.values.clamp_(min=weight.spread_shells(_FLOOR * means[half]))
+        volumes[half] = _divide(numerator, weight, passes.disc.radius) * sphere
+        del numerator, weight  # before the next ones are allocated
+    fsc, per_shell = volume_fsc(volumes[0], volumes[1]), torch.stack(means, dim=-1)
+    for first, second in sums.sums:
+        first += second
+    numerator, weight = (total.to("cpu") for total in sums.totals_of(0))
+    del sums
+    weight.values.add_(weight.spread_shells(per_shell.mean(-1) / torch.from_numpy(signal_to_noise(fsc))))
+    volume = _divide(numerator, weight, passes.disc.radius) * sphere
     return HalfSetMean(volume, volumes, fsc, per_shell.sum(-1).numpy())
+
+
+def _divide(numerator: FourierVolume, weight: FourierVolume, radius: int) -> Float[Tensor, "z y x"]:
+    """Volume of a quotient within a radius; both are overwritten."""
+    beyond = weight.shell_indices() > radius
+    numerator.values.div_(weight.values.clamp_(min=1e-30)).masked_fill_(beyond, 0)
+    return fourier_to_volume(numerator)

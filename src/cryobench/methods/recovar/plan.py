@@ -82,7 +82,7 @@ def make_plan(
         pairs = components * (components + 1) / 2
         subspace = solved + 3 * 4 * (components + OVERSAMPLING) * mask_voxels
         covariance = components * (4 * mask_voxels + 8 * grid) + pairs**2 * (12 if components <= MOST_DIRECT else 8)
-        return workers * (fixed + max(column + around, subspace, covariance, 60 * padded))
+        return workers * (fixed + max(column + around, subspace, covariance, 70 * padded))
 
     left = reserve(
         compute.memory,

@@ -87,11 +87,11 @@ class ModelEstimate:
                 return {"frequencies": self._choose_columns(mean_ft, window, noise)}
 
             frequencies = kept.take("frequencies", find_frequencies)["frequencies"]
-        columns, curves = self._find_columns(frequencies, mean, window, mask, noise)
+        columns, curves = self._find_columns(frequencies, mean, mean_ft, window, mask, noise)
         basis = find_subspace(columns, self.plan.n_components, self.context.seed)[0]
         del columns  # before the spectra of the basis are allocated
         with passes.shown(progress, "covariance in the subspace", passes=2):
-            found = kept.take("components", lambda: self._find_components(basis, mean, mask, noise))
+            found = kept.take("components", lambda: self._find_components(basis, mean, mean_ft, mask, noise))
         components = spread_inside(torch.from_numpy(found["components"]), mask)
         return PrincipalModel(mean, found["noise"], mask, components, found["variances"], frequencies, curves)
 
@@ -127,6 +127,7 @@ class ModelEstimate:
         self,
         frequencies: Int[np.ndarray, "c 3"],
         mean: HalfSetMean,
+        mean_ft: FourierVolume,
         window: Float[Tensor, "z y x"] | None,
         mask: Float[Tensor, "z y x"],
         noise: Float[np.ndarray, "r"],
@@ -137,7 +138,7 @@ class ModelEstimate:
         resumed with another budget reuses all that are done.
         """
         size, radius, count = self.passes.disc.box_size, self.passes.disc.radius, len(frequencies)
-        mean_ft, gridding = mean.spectrum(), gridding_correction(size)
+        gridding = gridding_correction(size)
         initial = first_prior(frequencies, mean.prior, noise, size)
         names = [f"column-{column:03d}" for column in range(count)]
         missing = [column for column in range(count) if not self.kept.has(names[column])]
@@ -170,6 +171,7 @@ class ModelEstimate:
         self,
         basis: Float[Tensor, "k v"],
         mean: HalfSetMean,
+        mean_ft: FourierVolume,
         mask: Float[Tensor, "z y x"],
         noise: Float[np.ndarray, "s"],
     ) -> dict[str, np.ndarray]:
@@ -180,7 +182,6 @@ class ModelEstimate:
         leading = max(self.settings.dimensions)
         if self.settings.fit_contrast:
             basis = with_mean_first(basis, mean.volume[mask > 0])
-        mean_ft = mean.spectrum()
         # The noise is bounded by the residuals of a fit of the leading span of the columns.
         power = bound_noise(self.passes, mean_ft, spectra_inside(basis[:leading], mask), noise)
         covariance = project_covariance(self.passes, mean_ft, spectra_inside(basis, mask), power)
