@@ -3,8 +3,11 @@
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
+from torch import nn
+from torch.nn import functional
 
 from cryobench.reconstruction.networks import TemplateDecoder, TemplateShape, VolumeEncoder, seeded_weights
+from cryobench.reconstruction.networks.doubling import double_grid
 
 SMALL = TemplateShape(2, side=16, width=64, seed_doublings=2, doublings=2)
 
@@ -59,3 +62,31 @@ def test_sizes_that_cannot_be_doubled_or_halved_are_refused(changes: dict, said:
 def test_volumes_of_all_sizes_are_encoded(side: int):
     mean, log_deviation = VolumeEncoder(3, width=1)(torch.randn(2, side, side, side))
     assert mean.shape == log_deviation.shape == (2, 3)
+
+
+@pytest.mark.parametrize(("shape", "kernel"), [((8, 1, 24), 4), ((5, 3, 7), 4), ((4, 16, 3), 4), ((6, 2, 1), 2)])
+def test_doubling_is_the_transposed_convolution(shape: tuple[int, int, int], kernel: int):
+    inputs, outputs, side = shape
+    layer = nn.ConvTranspose3d(inputs, outputs, kernel, stride=2, padding=kernel // 2 - 1)
+    values = torch.randn(2, inputs, side, side + 1, side + 2, requires_grad=True)
+    expected, found = layer(values), double_grid(layer, values)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+    gradient, sources = torch.randn_like(expected), [values, *layer.parameters()]
+    pairs = zip(
+        torch.autograd.grad(found, sources, gradient), torch.autograd.grad(expected, sources, gradient), strict=True
+    )
+    for own, reference in pairs:
+        torch.testing.assert_close(own, reference, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("side", [20, 64])
+def test_the_encoder_is_its_layers(side: int):
+    """The last of them, which makes one sample, is a matrix product."""
+    encoder, volumes = VolumeEncoder(3, width=2), torch.randn(2, side, side, side)
+    values = volumes[:, None]
+    for number, layer in enumerate(encoder.convolutions):
+        if number == 3:
+            values = functional.interpolate(values, size=(12 if side == 64 else 8,) * 3, mode="trilinear")
+        values = functional.leaky_relu(layer(values), 0.2)
+    hidden = functional.leaky_relu(encoder.hidden(values.flatten(1)), 0.2)
+    torch.testing.assert_close(encoder(volumes)[0], encoder.mean(hidden), atol=1e-5, rtol=1e-4)

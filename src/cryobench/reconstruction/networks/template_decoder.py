@@ -21,6 +21,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from cryobench.reconstruction.networks.doubling import double_grid
+
 SLOPE = 0.2
 """Slope of LeakyReLU."""
 _HIDDEN = 512
@@ -99,7 +101,8 @@ class TemplateDecoder(nn.Module):
             if number == self.shape.seed_doublings:
                 side = self.shape.side >> self.shape.doublings
                 values = functional.interpolate(values.float(), size=(side,) * 3, mode="trilinear")
-            values = layer(values)
+            assert isinstance(layer, nn.ConvTranspose3d)
+            values = double_grid(layer, values)
             if number < len(self.doublings) - 1:
                 values = _leak(values)
         return values[:, 0].float()

@@ -21,6 +21,8 @@ LEAST_SIDE = 8
 _MIDDLE_SIDE, _SMALL_MIDDLE_SIDE, _SMALL = 12, 8, 64
 _FACTORS = (1, 2, 4, 8, 16, 16)
 _HIDDEN = 512
+_LARGEST_OF_ONE = 3
+"""Largest side that a layer reduces to one sample."""
 
 
 class VolumeEncoder(nn.Module):
@@ -44,11 +46,12 @@ class VolumeEncoder(nn.Module):
         """Mean and log-deviation, float32."""
         values = volumes[:, None]
         for number, layer in enumerate(self.convolutions):
+            assert isinstance(layer, nn.Conv3d)
             if number == 3:
                 values = functional.interpolate(
                     values.float(), size=(_middle_side(volumes.shape[-1]),) * 3, mode="trilinear"
                 )
-            values = functional.leaky_relu(layer(values), SLOPE, inplace=True)
+            values = functional.leaky_relu(_halve(layer, values), SLOPE, inplace=True)
         hidden = functional.leaky_relu(self.hidden(values.flatten(1)), SLOPE)
         return self.mean(hidden).float(), self.log_deviation(hidden).float()
 
@@ -58,6 +61,16 @@ class VolumeEncoder(nn.Module):
         middle = _middle_side(side)
         last = sum((middle >> number) ** 3 * channels for number, channels in ((0, 4), (1, 8), (2, 16), (3, 16)))
         return side**3 + self.width * (first + last)
+
+
+def _halve(layer: nn.Conv3d, values: Float[Tensor, "b c n n n"]) -> Float[Tensor, "b d m m m"]:
+    """``layer(values)``; a single sample by one matrix product, since the CPU's convolution is slow there."""
+    side = values.shape[-1]
+    if side > _LARGEST_OF_ONE:
+        return layer(values)
+    met = slice(1, 1 + side)
+    products = functional.linear(values.flatten(1), layer.weight[:, :, met, met, met].flatten(1), layer.bias)
+    return products[..., None, None, None]
 
 
 def _middle_side(side: int) -> int:
