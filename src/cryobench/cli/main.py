@@ -106,6 +106,14 @@ def run_cli() -> None:
     except Exception as error:
         if shows_traceback:
             raise
+        if _is_out_of_memory(error):
+            typer.secho(
+                f"error: the machine has no memory left ({error}). A smaller --memory makes the plan smaller where a "
+                "command has that option; other programs may be using the rest. Finished work is kept.",
+                err=True,
+                fg="red",
+            )
+            sys.exit(2)
         typer.secho(
             f"error: {type(error).__name__}: {error}\nThis is a fault of cryobench or of a package that extends it; "
             "the same command with --traceback shows where. Finished work is kept.",
@@ -113,3 +121,9 @@ def run_cli() -> None:
             fg="red",
         )
         sys.exit(1)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Of NumPy's, of PyTorch's on the CPU, or of CUDA's allocator; by name, since PyTorch may not be loaded."""
+    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or named

@@ -72,8 +72,8 @@ def score(
     UnknownName
         If there is no metric, or no alignment mode, of that name.
     ValueError
-        If a metric requested by name cannot be measured, or the reconstruction does not fit the data set: another
-        number of particles, volumes on another grid, a mask of another shape, or an empty mask.
+        If none of the metrics requested by name can be measured, or the reconstruction does not fit the data set:
+        another number of particles, volumes on another grid, a mask of another shape, or an empty mask.
     """
     chosen = [get_metric(name)() for name in (list_metrics() if metrics is None else metrics)]
     check_particles(reconstruction, dataset)
@@ -113,8 +113,6 @@ def score(
             context["not_measured"][metric.name] = f"failed ({type(error).__name__}: {error})"
             continue
         if found is None:
-            if metrics is not None:
-                raise ValueError(f"metric {metric.name} cannot be measured on {reconstruction.name}: it {reason}.")
             context["not_measured"][metric.name] = reason
             continue
         if measured is None and keeper is not None:
@@ -122,6 +120,9 @@ def score(
         scores.update(found.scores)
         curves.update(found.curves)
         context[metric.name] = dict(found.context)
+    if metrics is not None and len(context["not_measured"]) == len(chosen) > 0:
+        reasons = "; ".join(f"{name} {reason}" for name, reason in context["not_measured"].items())
+        raise ValueError(f"no metric asked for can be measured on {reconstruction.name}: {reasons}.")
     return Scores(scores=scores, curves=curves, context=context)
 
 

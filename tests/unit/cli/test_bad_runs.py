@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from cryobench.cli.main import app
+from cryobench.cli.main import app, run_cli
 from cryobench.cli.many_runs import each_run, tell_refused
 from cryobench.io.lock import FolderBusy
 from cryobench.io.store import load_scores
@@ -78,3 +78,33 @@ def test_a_failed_run_keeps_no_other_from_being_scored_by_a_metric(tmp_path) -> 
     assert "ValueError: no poses" in found.output
     assert load_scores(tmp_path / "good")["ari"].value == 1
     assert not (tmp_path / "bad" / "scores").exists()
+
+
+def test_metrics_that_a_run_cannot_have_keep_no_other_from_being_measured(tmp_path) -> None:
+    dataset = store_dataset(toy_dataset(size=16, n=60, n_queries=5), tmp_path / "data")
+    store_run(dataset, tmp_path / "run")
+    runner, folder = CliRunner(), str(tmp_path / "run")
+    found = runner.invoke(app, ["score", folder, "--metric", "composition", "--metric", "labels"])
+    assert found.exit_code == 0, found.output
+    assert "composition needs true components" in " ".join(found.output.split())
+    assert load_scores(tmp_path / "run")["ari"].value == 1
+    alone = runner.invoke(app, ["score", folder, "--metric", "composition"])
+    assert alone.exit_code == 2
+    assert "no metric asked for can be measured on" in " ".join(alone.output.split())
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable to allocate 8 GiB"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_machine_without_memory_is_no_fault_of_the_program(error, monkeypatch, capsys) -> None:
+    def fail(arguments: list[str]) -> None:
+        raise error
+
+    monkeypatch.setattr("cryobench.cli.main.app", fail)
+    with pytest.raises(SystemExit) as stop:
+        run_cli()
+    assert stop.value.code == 2
+    said = capsys.readouterr().err
+    assert str(error) in said
+    assert "--memory" in said
+    assert "fault of cryobench" not in said
