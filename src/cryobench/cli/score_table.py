@@ -12,6 +12,7 @@ from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.registry import get_metric
+from cryobench.report.scored_runs.seeds import group_seeds
 from cryobench.report.scored_runs.standing import (
     Standing,
     compare_controls,
@@ -44,6 +45,8 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything
         console.print()
     for warning in find_negative_scores(runs):
         say(console, f"negative scores: {warning}", "bold red")
+    for group in group_seeds(runs):
+        say(console, group.text)
     for line in (*compare_controls(runs, standing.kind), *_write_notes(runs, standing, everything, intervals)):
         say(console, line, "dim")
 

@@ -23,6 +23,7 @@ from cryobench.report.scored_runs.colourings import colourings
 from cryobench.report.scored_runs.latent_views import LatentView, view_latents
 from cryobench.report.scored_runs.published_results import lay_out_published
 from cryobench.report.scored_runs.queries import TRUTH, QueryVolumes, choose_queries, read_query
+from cryobench.report.scored_runs.seeds import group_seeds
 from cryobench.report.scored_runs.standing import compare_controls, find_negative_scores, rank_runs
 from cryobench.report.scored_runs.styles import style_runs
 from cryobench.report.scored_runs.tables import Run
@@ -65,6 +66,8 @@ class Contents:
         """Warnings about main scores that are negative but should not be."""
         self.compared = compare_controls(runs, self.standing.kind)
         """Sentences that compare runs with the controls."""
+        self.seeds = group_seeds(runs)
+        """Methods that were run with several seeds."""
         self.found_by_runs = describe_found(runs)
         self.agreements = [] if self.standing.kind else compare_runs(runs, dataset)
         """Pairwise agreement of runs, for reports without a ranking."""
