@@ -90,6 +90,9 @@ def run_cli() -> None:
     """
     # Idle threads sleep instead of spinning, which would take cores from working ones.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # PyTorch's large arrays in large pages: for volumes of 256 px the system needs more time to find small ones than
+    # is needed to compute their contents.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     arguments = [argument for argument in sys.argv[1:] if argument != "--traceback"]
     shows_traceback = len(arguments) < len(sys.argv) - 1
     try:

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from cryobench.fourier import shell_indices
 from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.half_disc import HalfDisc
-from cryobench.reconstruction.statistics import FactoredSums, factored_sums, spread_touched
+from cryobench.imaging.layout import GridLayout, fold
+from cryobench.reconstruction.statistics import FactoredSums, Folding, factored_sums, find_touched, spread_touched
 from cryobench.rotations import order_directions, rotations_from_quaternions
 
 
@@ -53,3 +55,32 @@ def test_neighbours_in_the_order_of_directions_are_near(rng):
     assert np.rad2deg(np.arccos(np.minimum(cosines, 1)))[np.arange(4999) % 10 != 0].mean() < 4
     flipped = directions * np.where(rng.random((5000, 1)) < 0.5, -1, 1)
     assert (order_directions(flipped) == order).all()
+
+
+@pytest.mark.parametrize(("size", "radius"), [(11, 5), (12, 5), (12, 3)])
+def test_folded_entries_are_those_of_the_grid(rng, size, radius):
+    """Of entries up to the radius; at the corners of a grid a copy may lie on voxels that no slice touches."""
+    layout = GridLayout(size)
+    touched = len(find_touched(layout, radius))
+    sums = torch.from_numpy(rng.standard_normal((touched, 2, 3))).float()
+    weights = torch.from_numpy(rng.standard_normal((touched, 1, 3))).float()
+    within = np.flatnonzero(shell_indices(size, 3).numpy().ravel() <= radius)
+    folding = Folding.of(layout, radius, within)
+    whole = torch.view_as_complex(spread_touched(sums, layout, radius))
+    weight = spread_touched(weights, layout, radius)[..., 0]
+    for channel in range(3):
+        expected = fold(whole[channel], layout).flatten().numpy()[within]
+        np.testing.assert_allclose(folding.numerator(sums, channel), expected, atol=1e-6)
+        expected = fold(weight[channel], layout).flatten().numpy()[within]
+        np.testing.assert_allclose(folding.weight(weights, channel), expected, atol=1e-6)
+
+
+def test_values_are_added_where_slices_touch_the_grid():
+    disc = HalfDisc(12, 3)
+    sums = FactoredSums(disc, n_numerators=2, n_weights=1)
+    center = sums.layout.center
+    origin = np.ravel_multi_index((center, center, sums.layout.center_x), sums.layout.shape)
+    sums.add_at(np.array([origin, 0]), np.array([1 + 2j, 5], dtype=np.complex64), 1)
+    grid = torch.view_as_complex(spread_touched(sums.numerators, sums.layout, 3))
+    assert grid[1].flatten()[origin] == 1 + 2j
+    assert grid.abs().sum() == pytest.approx(5**0.5)

@@ -1,5 +1,6 @@
 """Covariance columns against sums written out in NumPy, the compiled kernel against the plain one, the prior."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,18 +47,22 @@ class _Dense(ColumnSums):
     def __add__(self, other: Any) -> "_Dense":
         return _Dense(self.top + other.top, self.bottom + other.bottom)
 
-    def of(self, column: int, within: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return self.top[column][..., within], self.bottom[column][:, within]
+    def reader(self, within: np.ndarray) -> Callable[[int], tuple[np.ndarray, np.ndarray]]:
+        return lambda column: (self.top[column][..., within], self.bottom[column][:, within])
+
+    def subtract_noise(self) -> None:
+        pass
 
 
 def _sums(made, packed: Posed, masks: torch.Tensor | None, halves: np.ndarray) -> _Dense:
     made.add(packed, masks, halves)
+    made.subtract_noise()
     return _written_out(made, made._disc.box_size)
 
 
 def _written_out(made: ColumnSums, size: int) -> _Dense:
     within = np.arange(size * size * (size // 2 + 1))
-    tops, bottoms = zip(*(made.of(column, within) for column in range(len(made))), strict=True)
+    tops, bottoms = zip(*map(made.reader(within), range(len(made))), strict=True)
     return _Dense(np.stack(tops), np.stack(bottoms))
 
 
@@ -138,6 +143,7 @@ def test_columns_of_two_shards_add_up(rng, kind):
     parts = [kind(disc, columns, noise) for _ in range(2)]
     for part, (first, last) in zip(parts, [(0, 4), (4, 10)], strict=True):
         part.add(packed.cut(first, last), None, halves[first:last])
+        part.subtract_noise()
     together = _written_out(parts[0] + parts[1], 12)
     np.testing.assert_allclose(together.top, whole.top, atol=1e-5 * np.abs(whole.top).max())
     np.testing.assert_allclose(together.bottom, whole.bottom, atol=1e-5 * whole.bottom.max())

@@ -16,11 +16,13 @@ PyTorch does all of it.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 import torch
-from jaxtyping import Complex, Complex64, Float, Float32, Int
+from jaxtyping import Complex64, Float, Float32, Int
 from torch import Tensor
 
 from cryobench._threads import run_parts
@@ -29,17 +31,21 @@ from cryobench.imaging.accumulate import SliceAccumulator
 from cryobench.imaging.grid import FourierVolume
 from cryobench.imaging.half_disc import HalfDisc
 from cryobench.imaging.kernels.cpu.covariance_columns import compare_column, noise_margin
-from cryobench.imaging.layout import GridLayout, fold, read
+from cryobench.imaging.layout import GridLayout, read
 from cryobench.methods.recovar.masks import masked_residuals
 from cryobench.reconstruction.engine import Passes, Rows, Sums
 from cryobench.reconstruction.images import Posed, PosedSpectra
-from cryobench.reconstruction.statistics import FactoredSums, spread_touched
+from cryobench.reconstruction.statistics import FactoredSums, Folding
 
 WIDTH = 2.0
 """Half-width of K along each axis, in index units (published)."""
 
 _REACH = 8
 """Distance in Fourier index units beyond which the kernel treats masked noise as independent."""
+
+
+ColumnEntries = tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]
+"""B, for the real and for the imaginary part of a, and H, of both half-sets."""
 
 
 class ColumnSums(ABC):
@@ -52,10 +58,12 @@ class ColumnSums(ABC):
     def __add__(self, other: Any) -> Self: ...
 
     @abstractmethod
-    def of(
-        self, column: int, within: Int[np.ndarray, "w"]
-    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
-        """B, for the real and for the imaginary part of a, and H at entries of the flat native half-spectrum."""
+    def subtract_noise(self) -> None:
+        """Finish the sums after the last images, once."""
+
+    @abstractmethod
+    def reader(self, within: Int[np.ndarray, "w"]) -> Callable[[int], ColumnEntries]:
+        """Reads a column at ascending entries of the flat native half-spectrum; may be called from any thread."""
 
 
 def accumulate_columns(
@@ -87,6 +95,7 @@ def _insert_columns(
     sums = kind(spectra.disc, frequencies, noise, spectra.device)
     for left, masks in masked_residuals(spectra, mean_ft, mask):
         sums.add(left, masks, halves[left.indices])
+    sums.subtract_noise()
     return {"columns": sums}, {}
 
 
@@ -153,43 +162,30 @@ class _FactoredColumns(ColumnSums):
         for mine, its in zip(self._sums, other._sums, strict=True):
             mine.numerators += its.numerators
             mine.weights += its.weights
-        self._noise += other._noise
         return self
 
-    def of(
-        self, column: int, within: Int[np.ndarray, "w"]
-    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
-        tops = np.empty((2, 2, len(within)), dtype=np.complex64)
-        bottoms = np.empty((2, len(within)), dtype=np.float32)
-        for half, sums in enumerate(self._sums):
-            layout = sums.layout
+    def reader(self, within: Int[np.ndarray, "w"]) -> Callable[[int], ColumnEntries]:
+        folding = Folding.of(self._sums[0].layout, self._disc.radius, within)
 
-            def spread(values: Float32[Tensor, "v parts c"], channel: int, layout: GridLayout = layout) -> Tensor:
-                return spread_touched(values[..., channel : channel + 1], layout, self._disc.radius)[0]
+        def read_column(column: int) -> ColumnEntries:
+            tops = np.empty((2, 2, len(within)), dtype=np.complex64)
+            bottoms = np.empty((2, len(within)), dtype=np.float32)
+            for half, sums in enumerate(self._sums):
+                for part in (0, 1):
+                    tops[half, part] = folding.numerator(sums.numerators, part * len(self) + column)
+                bottoms[half] = folding.weight(sums.weights, column)
+            return tops, bottoms
 
-            for part in (0, 1):  # one grid at a time: of a large box each is large
-                values = torch.view_as_complex(spread(sums.numerators, part * len(self) + column))
-                self._subtract_noise(values, column, half, part, layout)
-                tops[half, part] = fold(values, layout).flatten().numpy()[within]
-            bottoms[half] = fold(spread(sums.weights, column)[..., 0], layout).flatten().numpy()[within]
-        return tops, bottoms
+        return read_column
 
-    def _subtract_noise(
-        self, values: Complex[Tensor, "z y x"], column: int, half: int, part: int, layout: GridLayout
-    ) -> None:
-        """Subtract N from B for Re a (part 0), or i N from B for Im a, (z, y, x) on the stored grid, in place."""
-        around = torch.view_as_complex(torch.from_numpy(self._noise[column, half]))
-        x, y, z = (np.arange(len(around)) - len(around) // 2 + round(float(k)) for k in self._frequencies[column])
-        kept = layout.frequencies[0][-1]
-        for sign in (1, -1):
-            # Where x < 0 the Friedel mate is stored.
-            columns = np.flatnonzero((x >= 0 if sign > 0 else x < 0) & (np.abs(x) <= kept))
-            rows, planes = (np.flatnonzero(np.abs(axis) <= kept) for axis in (y, z))
-            index = np.ix_(
-                sign * z[planes] + layout.center, sign * y[rows] + layout.center, sign * x[columns] + layout.center_x
-            )
-            noise = around[np.ix_(planes, rows, columns)] * (1j if part else 1)
-            values[index] -= noise if sign > 0 else noise.conj()
+    def subtract_noise(self) -> None:
+        """Subtract N from B for Re a, and i N from B for Im a: once, after the last images."""
+        for column, frequency in enumerate(self._frequencies):
+            for half, sums in enumerate(self._sums):
+                noise = self._noise[column, half].view(np.complex64)[..., 0]
+                for part, values in enumerate((noise, 1j * noise)):
+                    for voxels, own in _place(values, frequency, sums.layout):
+                        sums.add_at(voxels, -own, part * len(self) + column)
 
 
 class _SlicedColumns(ColumnSums):
@@ -245,14 +241,35 @@ class _SlicedColumns(ColumnSums):
                 part.merge(added)
         return self
 
-    def of(
-        self, column: int, within: Int[np.ndarray, "w"]
-    ) -> tuple[Complex64[np.ndarray, "half part w"], Float32[np.ndarray, "half w"]]:
+    def reader(self, within: Int[np.ndarray, "w"]) -> Callable[[int], ColumnEntries]:
+        return partial(self._read, within)
+
+    def subtract_noise(self) -> None:
+        """Already done, image by image."""
+
+    def _read(self, within: Int[np.ndarray, "w"], column: int) -> ColumnEntries:
         totals = [accumulator.totals() for accumulator in self._sums[column]]
         layout = totals[0][0].layout
         tops = [torch.stack([read(top.values[..., half], layout).flatten() for top, _ in totals]) for half in (0, 1)]
         bottoms = [read(totals[0][1].values[..., half], layout).flatten() for half in (0, 1)]
         return torch.stack(tops).cpu().numpy()[..., within], torch.stack(bottoms).cpu().numpy()[:, within]
+
+
+def _place(
+    around: Complex64[np.ndarray, "k k k"], frequency: Float32[np.ndarray, "3"], layout: GridLayout
+) -> Iterator[tuple[Int[np.ndarray, "z y x"], Complex64[np.ndarray, "z y x"]]]:
+    """Flat indices of the stored grid, and values there, of a cube around a frequency (x, y, z)."""
+    x, y, z = (np.arange(len(around)) - len(around) // 2 + round(float(k)) for k in frequency)
+    for sign in (1, -1):  # where x < 0 the Friedel mate is stored
+        kept = [np.abs(axis) <= layout.center for axis in (z, y, x)]
+        kept[2] &= x >= 0 if sign > 0 else x < 0
+        grid = np.ix_(*(sign * axis[own] for axis, own in zip((z, y, x), kept, strict=True)))
+        voxels = np.ravel_multi_index(
+            np.broadcast_arrays(grid[0] + layout.center, grid[1] + layout.center, grid[2] + layout.center_x),
+            layout.shape,
+        )
+        values = around[np.ix_(*kept)]
+        yield voxels, values if sign > 0 else values.conj()
 
 
 def _index_pairs(disc: HalfDisc) -> Int[np.ndarray, "t t"]:

@@ -79,10 +79,11 @@ def solve_columns(
     factor = (mask / gridding).flatten()[inside].float()
     volumes = np.empty((2 * count, len(inside)), dtype=np.float32)
     curves = np.empty((count, size // 2 + 1), dtype=np.float32)
+    read = sums.reader(within)
 
     def solve(first: int, last: int) -> None:
         for column in range(first, last):
-            top, bottom = sums.of(column, within)
+            top, bottom = read(column)
             prior = initial[column].astype(np.float64)
             iterate_prior(top, bottom, shells, weights, prior, curves[column], radius, ROUNDS, LEAST_FSC, MOST_FSC)
             divisor = np.maximum(bottom.sum(0) + prior[shells], 1e-30)

@@ -16,6 +16,7 @@ from cryobench.reconstruction.statistics.factored_sums import Halves as Halves
 from cryobench.reconstruction.statistics.factored_sums import find_touched as find_touched
 from cryobench.reconstruction.statistics.factored_sums import patch_bytes as patch_bytes
 from cryobench.reconstruction.statistics.factored_sums import spread_touched as spread_touched
+from cryobench.reconstruction.statistics.folding import Folding as Folding
 from cryobench.reconstruction.statistics.half_sets import find_resolution as find_resolution
 from cryobench.reconstruction.statistics.half_sets import fsc_of_sums as fsc_of_sums
 from cryobench.reconstruction.statistics.half_sets import split_halves as split_halves

@@ -93,6 +93,13 @@ class FactoredSums:
             patch = (data[chosen], weights[chosen].float(), rotations[chosen].float())
             self._add_patch(patch, numerator_factors[chosen], weight_factors[chosen])
 
+    def add_at(self, voxels: Int[np.ndarray, "*m"], values: Complex64[np.ndarray, "*m"], channel: int) -> None:
+        """Add values at distinct flat indices of the stored grid to a channel of F, where slices touch it."""
+        kept = self._kept[voxels]
+        touched = kept >= 0
+        parts = np.stack([values.real, values.imag], axis=-1)[touched]
+        self.numerators.numpy()[kept[touched], :, channel] += parts
+
     def _add_patch(
         self,
         patch: tuple[Complex[Tensor, "m p"], Float[Tensor, "m p"], Float[Tensor, "m 3 3"]],

@@ -85,3 +85,24 @@ def add_rows(products, voxels, columns, grid, first, last):
             else:
                 for c in range(count):
                     target[columns[c]] += own[c]
+
+
+@njit(nogil=True, cache=True)
+def fold_channel(sums, channel, starts, sources, folded):
+    """A channel of sums (v, parts, c), summed over the voxels of each entry (w, parts); −1 − v for conjugates."""
+    parts = folded.shape[1]
+    for i in range(len(folded)):
+        real = imaginary = np.float32(0)
+        for k in range(starts[i], starts[i + 1]):
+            v = sources[k]
+            if v >= 0:
+                real += sums[v, 0, channel]
+                if parts == 2:
+                    imaginary += sums[v, 1, channel]
+            else:
+                real += sums[-1 - v, 0, channel]
+                if parts == 2:
+                    imaginary -= sums[-1 - v, 1, channel]
+        folded[i, 0] = real
+        if parts == 2:
+            folded[i, 1] = imaginary
