@@ -97,7 +97,7 @@ class FactoredSums:
         """Add values at distinct flat indices of the stored grid to a channel of F, where slices touch it."""
         kept = self._kept[voxels]
         touched = kept >= 0
-        parts = np.stack([values.real, values.imag], axis=-1)[touched]
+        parts = torch.view_as_real(torch.from_numpy(values[touched])).numpy()
         self.numerators.numpy()[kept[touched], :, channel] += parts
 
     def _add_patch(
