@@ -26,7 +26,7 @@ def by_loops(latents: np.ndarray, pool: np.ndarray, drawn: np.ndarray, near: int
         others = sorted(square(latent, other) for j, other in enumerate(latents) if j != i)
         within += [np.log(1 + 1 / d) * min(d, 1) for d in others]
         nearest += [np.log(1 + d) for d in others[:2]]
-    return np.mean(attraction) + 3 * np.mean(repulsion) + np.mean(within) + np.mean(nearest)
+    return np.mean(attraction) + 3 * np.mean(repulsion) + np.sum(within) / len(latents) ** 2 + np.mean(nearest)
 
 
 @pytest.mark.parametrize(("count", "near", "far"), [(40, 6, 8), (20, 3, 4), (3, 1, 1)])
@@ -73,3 +73,19 @@ def test_the_pool_is_of_other_views_as_many_as_asked_for():
         seen |= set(rows.tolist())
     assert len(seen) > 60
     assert not len(LatentPool(np.zeros(5, dtype=int), SIZES, 0).draw(np.arange(3), 0)[0])
+
+
+def test_close_images_of_a_batch_repel_each_other():
+    """The factor min(d², 1) carries no gradient: with it, close latents would attract each other."""
+    latents = torch.zeros(3, 1, dtype=torch.float64)
+    latents[1], latents[2] = 0.05, 3.0
+    latents.requires_grad_()
+    found = disentangle(latents, draw(0, 2)[:, :1], SIZES, np.random.default_rng(0))
+    found.backward()
+    d = 0.05**2 + 1e-3
+    # Of the pair (0, 1): repulsion with weight d, in both orders of 9, against the attraction of nearest neighbours.
+    far = [3.0**2 + 1e-3, 2.95**2 + 1e-3]
+    repulsion = 2 / 9 * -1 / (d * (d + 1)) * d * 2 * -0.05 + 2 / 9 * -1 / (far[0] * (far[0] + 1)) * 2 * -3.0
+    attraction = 2 / 6 * (1 / (1 + d) * 2 * -0.05 + 1 / (1 + far[0]) * 2 * -3.0)
+    assert latents.grad is not None
+    np.testing.assert_allclose(float(latents.grad[0]), repulsion + attraction, rtol=1e-6)

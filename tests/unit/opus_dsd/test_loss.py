@@ -9,7 +9,7 @@ from cryobench.methods.opus_dsd import OpusDsdSettings, loss
 
 def test_the_weight_of_the_divergence_rises_stays_and_begins_anew():
     weights = [
-        loss.choose_weights(OpusDsdSettings(), seen, snr=0.5, density=1.0).divergence
+        loss.divergence_weight(OpusDsdSettings(), seen, snr=0.5, density=1.0)
         for seen in (0, 50_000, 100_000, 124_999, 125_000, 175_000)
     ]
     np.testing.assert_allclose(weights, [0.001, 0.5005, 1, 1, 0.001, 0.5005], rtol=1e-9)  # beta_control x SNR is 1
@@ -17,14 +17,14 @@ def test_the_weight_of_the_divergence_rises_stays_and_begins_anew():
 
 @pytest.mark.parametrize(("snr", "density"), [(0.0, 1.0), (1.0, 0.0)])
 def test_no_signal_or_no_density_opens_neither_weight(snr: float, density: float):
-    found = loss.choose_weights(OpusDsdSettings(), 100_000, snr, density)
-    assert found.divergence == found.disentanglement == 0
+    assert loss.divergence_weight(OpusDsdSettings(), 100_000, snr, density) == 0
+    assert loss.disentanglement_weight(OpusDsdSettings(), 100_000, snr, density) == 0
 
 
 def test_the_weight_of_the_prior_opens_with_signal_and_density():
-    found = loss.choose_weights(OpusDsdSettings(), 100_000, snr=0.02, density=0.002).disentanglement
+    found = loss.disentanglement_weight(OpusDsdSettings(), 100_000, snr=0.02, density=0.002)
     np.testing.assert_allclose(found, 2 * (1 - np.exp(-1)) ** 2)
-    assert loss.choose_weights(OpusDsdSettings(disentanglement=0), 100_000, 1.0, 1.0).disentanglement == 0
+    assert loss.disentanglement_weight(OpusDsdSettings(disentanglement=0), 100_000, 1.0, 1.0) == 0
 
 
 def test_the_b_factor_falls_to_its_setting():

@@ -18,11 +18,12 @@ m_i is the projected mask: outside it predictions are pulled to zero. With A the
          + (TV + 0.3 |V|_1) / A                                           in the mask's bounding box of the template
          + λ (β(t) + 0.05) / 1.05 · SD / A                                ``disentanglement``
 
-β(t) rises over 100,000 images and restarts after 125,000; β_c = beta_control · SNR · (1 − e^{−(|V|_1/0.002)²}) and
-λ = disentanglement · (1 − e^{−min((SNR/0.02)², 16)}) (1 − e^{−min((|V|_1/0.002)², 16)}), from running means. A batch
-comes from one bin of viewing directions; SD compares its latents with those of other bins, kept in a bank. The
-encoder sees images blurred or sharpened, with random contrast and level. AdamW without weight decay; its learning
-rate falls with each epoch. Volumes are V at a particle's latent with no rigid motion, on the crop's grid, padded with
+β(t) rises over 100,000 images and restarts after 125,000; β_c = beta_control · SNR · (1 − e^{−(|V|_1/0.002)²}) from
+running means, which start anew in each epoch, at an SNR of 0.01; λ = disentanglement · (1 − e^{−min((SNR/0.02)², 16)})
+· (1 − e^{−min((|V|_1/0.002)², 16)}) from the batch. A batch comes from one bin of viewing directions; SD compares its
+latents with those of other bins, kept in a bank. The encoder sees images blurred or sharpened, with random contrast
+and level. AdamW without weight decay; its learning rate falls with each epoch.
+Volumes are V at a particle's latent with no rigid motion, on the crop's grid, padded with
 zeros to the box and Fourier-resampled to the data set's: **they contain nothing beyond the Nyquist frequency of
 downfrac**.
 
@@ -38,8 +39,10 @@ Deviations, with reasons:
 * Images are centred, cropped and stored once, in half precision, not in every step; they are blurred within the crop.
 * An image is spread to the canonical frame by one bilinear interpolation; the program rotates it in-plane
   (bicubic), copies it along z and rotates the volume (trilinear).
-* The random in-plane rotation is applied only to the cone of orientations, not to the image: the pair rotates
-  together, and an interpolation is saved.
+* The cone is about each image's own viewing direction, turned in its plane at random. The program's is about the
+  pole of the volume, the same 8 rotations for all images: there a volume may turn by up to 4.4° against the given
+  poses, and scores compare volumes in the frame of those. It also turns the image in its plane, together with its
+  prediction, which changes nothing but an interpolation.
 * Every particle is trained on in every epoch. The program leaves out the remainder of each bin, whose latents keep
   their initial values, and a quarter of the images for validation (``valfrac``).
 * Latents are the encoder's means of unaugmented images in a last pass. The program returns the bank, a running mean

@@ -10,17 +10,15 @@ from cryobench.reconstruction.networks import RealSpaceBatch
 from cryobench.rng import stream
 
 _BLUR = 1.5
-"""Å², range of b in exp(−b π² s²)."""
+"""px², range of b in exp(−b π² s²)."""
 _CONTRAST, _LEVEL = 0.3, 0.2
-"""Amplitudes in units of the SNR."""
+"""Amplitudes in units of the square root of the SNR."""
 
 
-def draw_augmentation(
-    batch: RealSpaceBatch, seed: int, step: int, snr: float, pixel_size: float
-) -> Float[Tensor, "b c c"]:
-    """Images of a batch at a step: × exp(−b π² s²), × (1 + 0.3 SNR u), + 0.2 SNR n.
+def draw_augmentation(batch: RealSpaceBatch, seed: int, step: int, snr: float) -> Float[Tensor, "b c c"]:
+    """Images of a batch at a step: × exp(−b π² s²), × (1 + 0.3 √SNR u), + 0.2 √SNR n.
 
-    b and u are uniform about zero, n is normal, one of each per image.
+    s is in cycles per pixel; b and u are uniform about zero, n is normal, one of each per image.
     """
     count, crop = len(batch.indices), batch.images.shape[-1]
     generator = stream(seed, "augmentation", step)
@@ -28,8 +26,8 @@ def draw_augmentation(
     blur, contrast, level = torch.from_numpy(drawn[:, batch.own].astype(np.float32)).to(batch.images.device)
     if not len(batch.images):
         return batch.images
-    squared = frequency_grid(crop, 2, pixel_size=pixel_size, device=batch.images.device).square().sum(-1)
+    squared = frequency_grid(crop, 2, device=batch.images.device).square().sum(-1)
     envelope = torch.exp(-_BLUR * np.pi**2 * blur[:, None, None] * squared)
     images = ifft_images(fft_images(batch.images) * envelope, crop)
-    factors = (1 + _CONTRAST * snr * contrast)[:, None, None]
-    return images * factors + (_LEVEL * snr * level)[:, None, None]
+    factors = (1 + _CONTRAST * snr**0.5 * contrast)[:, None, None]
+    return images * factors + (_LEVEL * snr**0.5 * level)[:, None, None]

@@ -4,7 +4,7 @@ With d² = |z_i − z'|² + 10⁻³, averaged over an image's pairs and over the
 
     log(1 + d²)             over the nearest of a pool of latents of other views
     + 3 log(1 + 1/d²)       over negatives, 0.8 (farthest of the pool) + 0.2 (random of the pool)
-    + log(1 + 1/d²) min(d², 1)   over the other images of the batch
+    + log(1 + 1/d²) min(d², 1)   over the images of the batch, 0 for itself; min(d², 1) carries no gradient
     + log(1 + d²)           over the two nearest of them
 
 Images of one structure in other views should have the same latent, so a latent should have neighbours in every view;
@@ -91,7 +91,8 @@ def disentangle(
     if count > 1:
         rows, columns = torch.triu_indices(count, count, 1, device=latents.device)
         distances = (latents[rows] - latents[columns]).square().sum(1) + _OFFSET
-        total = total + (torch.log1p(1 / distances) * distances.clamp(max=1)).mean()
+        repulsion = torch.log1p(1 / distances) * distances.detach().clamp(max=1)
+        total = total + 2 / count**2 * repulsion.sum()
         square = distances.new_full((count, count), torch.inf)
         square = square.index_put((rows, columns), distances).index_put((columns, rows), distances)
         nearest = square.topk(min(_NEAREST, count - 1), dim=1, largest=False).values

@@ -1,7 +1,6 @@
 """Terms of the loss, and the schedules and controllers of their weights."""
 
 import math
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,24 +18,22 @@ _SMOOTHING = 1e-8
 _LEAST_BETA = 0.001
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the terms on latents, at a step."""
-
-    divergence: float
-    disentanglement: float
+def divergence_weight(settings: OpusDsdSettings, images_seen: float, snr: float, density: float) -> float:
+    """Weight of the KL divergence, from running means of the SNR and of the volumes' mean absolute density."""
+    gate = 1 - math.exp(-((density / _DENSITY) ** 2))
+    return settings.beta_control * snr * gate * _schedule(settings, images_seen)
 
 
-def choose_weights(settings: OpusDsdSettings, images_seen: float, snr: float, density: float) -> Weights:
-    """Weights after a number of images, from running means of the SNR and of the volumes' mean absolute density.
+def disentanglement_weight(settings: OpusDsdSettings, images_seen: float, snr: float, density: float) -> float:
+    """Weight of the disentanglement prior, from the SNR and the density of the batch."""
+    gates = math.prod(1 - math.exp(-min(ratio**2, 16.0)) for ratio in (snr / _SNR, density / _DENSITY))
+    return settings.disentanglement * gates * (_schedule(settings, images_seen) + 0.05) / 1.05
 
-    β(t) rises from 0.001 to 1 over ``beta_ramp`` images, stays, and restarts after ``beta_period``.
-    """
+
+def _schedule(settings: OpusDsdSettings, images_seen: float) -> float:
+    """β(t): rises from 0.001 to 1 over ``beta_ramp`` images, stays, and restarts after ``beta_period``."""
     rise = min((images_seen % settings.beta_period) / settings.beta_ramp, 1.0)
-    beta = _LEAST_BETA + (1 - _LEAST_BETA) * rise
-    control = settings.beta_control * snr * (1 - math.exp(-((density / _DENSITY) ** 2)))
-    opened = math.prod(1 - math.exp(-min(ratio**2, 16.0)) for ratio in (snr / _SNR, density / _DENSITY))
-    return Weights(control * beta, settings.disentanglement * opened * (beta + 0.05) / 1.05)
+    return _LEAST_BETA + (1 - _LEAST_BETA) * rise
 
 
 def envelope_factor(b_factor: float, epoch: int) -> float:

@@ -37,6 +37,8 @@ from cryobench.rng import stream
 
 _MEMORY = 0.99
 """Weight of the previous value in running means."""
+_FIRST_MEANS = (0.01, 1e-4)
+"""Running means at the start of each epoch."""
 
 
 class Autoencoder(nn.Module):
@@ -92,44 +94,50 @@ class OpusTraining(Training[RealSpaceImages]):
         drawn = stream(seed, "latent bank").standard_normal((n, settings.z_dim)).astype(np.float32)
         self.bank = torch.from_numpy(drawn).to(self.device)
         """(n, K) running mean of each particle's latents over its visits."""
-        self._means = torch.zeros(2, dtype=torch.float64, device=self.device)
-        """Running means of the SNR and of the volumes' mean absolute density."""
+        self._means = torch.tensor(_FIRST_MEANS, dtype=torch.float64, device=self.device)
+        """Running means in an epoch of the SNR and of the volumes' mean absolute density."""
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
 
     def train(self, batch: RealSpaceBatch, step: int) -> Mapping[str, Float[Tensor, ""]]:
         """One step of AdamW for the weights, and of the bank for the images of the batch."""
         settings, count = self._settings, len(batch.indices)
-        epoch = step // self.batches.steps_per_epoch
+        epoch, past = divmod(step, self.batches.steps_per_epoch)
         seen = step / self.batches.steps_per_epoch * len(self.images)
+        if past == 0:
+            self._means = self._means.new_tensor(_FIRST_MEANS)
         snr, density = self._means.tolist()
-        weights = loss.choose_weights(settings, seen, snr, density)
         with torch.no_grad():
             inside = self._support.footprints(batch.rotations)
         area = float(self.process_group.total(inside.sum(dtype=torch.float64))) / count
         area = max(area, loss.LEAST_MASK * self.images.crop**2)
         self._optimiser.zero_grad(set_to_none=False)
         draws = stream(self._seed, "posterior", step).standard_normal((count, self._encoder_dim))
-        augmented = draw_augmentation(batch, self._seed, step, snr, self.images.pixel_size)
+        augmented = draw_augmentation(batch, self._seed, step, snr)
         mean, log_deviation = self._encode(augmented, batch.rotations)
         noise = torch.from_numpy(draws[batch.own].astype(np.float32)).to(self.device)
         latents = mean + noise * torch.exp(log_deviation)
         by_latents, sums = self._compare(batch, latents.detach(), inside, step, epoch, area)
+        found = self._measure(sums, count, area)
+        divergence_weight = loss.divergence_weight(settings, seen, snr, density)
+        prior_weight = loss.disentanglement_weight(settings, seen, found["snr"].item(), found["density"].item())
         k = settings.z_dim
         divergence = loss.gaussian_divergence(mean[:, :k], log_deviation[:, :k]).sum() / count
         divergence = self.process_group.total(divergence)
         codes = mean.new_zeros(count, k)
         codes[batch.own] = mean[:, :k]
         codes = self.process_group.total(codes)
-        prior = self._disentangle(codes, batch.indices, step) if weights.disentanglement else mean.new_zeros(())
-        of_latents = (weights.divergence * divergence + weights.disentanglement * prior) / area
+        prior = self._disentangle(codes, batch.indices, step) if prior_weight else mean.new_zeros(())
+        of_latents = (divergence_weight * divergence + prior_weight * prior) / area
         (of_latents + (latents * by_latents).sum()).backward()
         self.process_group.sum_gradients(self.model.parameters())
         for group in self._optimiser.param_groups:
             group["lr"] = settings.learning_rate * settings.learning_rate_decay**epoch
         self._optimiser.step()
         self._remember(batch.indices, codes.detach())
-        return self._report(sums, count, area, of_latents.detach(), divergence.detach(), prior.detach())
+        on_volumes = settings.total_variation * found["total_variation"] + settings.sparsity * found["density"]
+        whole = found["residual"] + on_volumes / area + of_latents.detach()
+        return {"loss": whole, **found, "kl": divergence.detach(), "disentanglement": prior.detach()}
 
     def latents(self, indices: Int[np.ndarray, "b"]) -> Float[Tensor, "b k"]:
         """Posterior means (b, K), from unaugmented images."""
@@ -234,28 +242,9 @@ class OpusTraining(Training[RealSpaceImages]):
         rows = torch.from_numpy(indices).to(self.device)
         self.bank[rows] = KEPT * self.bank[rows] + (1 - KEPT) * codes
 
-    def _report(
-        self,
-        sums: Float[Tensor, "4"],
-        count: int,
-        area: float,
-        of_latents: Float[Tensor, ""],
-        divergence: Float[Tensor, ""],
-        prior: Float[Tensor, ""],
-    ) -> dict[str, Float[Tensor, ""]]:
-        """Terms of the loss, after updating the running means."""
-        whole = self.process_group.total(sums) / count
-        residual, signal, variation, density = whole[0] / area, whole[1] / area, whole[2], whole[3]
+    def _measure(self, sums: Float[Tensor, "4"], count: int, area: float) -> dict[str, Float[Tensor, ""]]:
+        """Means over a batch, which are added to the running ones."""
+        residual, signal, variation, density = (self.process_group.total(sums) / count).unbind()
         snr = signal / residual
         self._means.mul_(_MEMORY).add_(torch.stack([snr, density]), alpha=1 - _MEMORY)
-        settings = self._settings
-        on_volumes = (settings.total_variation * variation + settings.sparsity * density) / area
-        return {
-            "loss": residual + on_volumes + of_latents,
-            "residual": residual,
-            "kl": divergence,
-            "total_variation": variation,
-            "density": density,
-            "disentanglement": prior,
-            "snr": snr,
-        }
+        return {"residual": residual / area, "total_variation": variation, "density": density, "snr": snr}

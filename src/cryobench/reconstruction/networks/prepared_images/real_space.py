@@ -111,11 +111,6 @@ class RealSpaceImages:
         """px, of the uncropped images."""
         return self._particles.box_size
 
-    @property
-    def pixel_size(self) -> float:
-        """Å."""
-        return self._particles.pixel_size
-
     def open_here(self, device: str) -> None:
         """In a worker process: open the file, for a device. FileNotFoundError if it is not visible there."""
         self._rows.open_here()
