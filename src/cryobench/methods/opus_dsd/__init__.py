@@ -19,13 +19,12 @@ m_i is the projected mask: outside it predictions are pulled to zero. With A the
          + λ (β(t) + 0.05) / 1.05 · SD / A                                ``disentanglement``
 
 β(t) rises over 100,000 images and restarts after 125,000; β_c = beta_control · SNR · (1 − e^{−(|V|_1/0.002)²}) from
-running means, which start anew in each epoch, at an SNR of 0.01; λ = disentanglement · (1 − e^{−min((SNR/0.02)², 16)})
-· (1 − e^{−min((|V|_1/0.002)², 16)}) from the batch. A batch comes from one bin of viewing directions; SD compares its
-latents with those of other bins, kept in a bank. The encoder sees images blurred or sharpened, with random contrast
-and level. AdamW without weight decay; its learning rate falls with each epoch.
-Volumes are V at a particle's latent with no rigid motion, on the crop's grid, padded with
-zeros to the box and Fourier-resampled to the data set's: **they contain nothing beyond the Nyquist frequency of
-downfrac**.
+running means, which start anew in each epoch, at an SNR of 0.01; and from the batch λ = disentanglement
+· (1 − e^{−min((SNR/0.02)², 16)}) · (1 − e^{−min((|V|_1/0.002)², 16)}). A batch comes from one bin of viewing
+directions; SD compares its latents with those of other bins, kept in a bank. The encoder sees images blurred or
+sharpened, with random contrast and level. AdamW without weight decay; its learning rate falls with each epoch.
+Volumes are V at a particle's latent with no rigid motion, on the crop's grid, padded with zeros to the box and
+Fourier-resampled to the data set's: **they contain nothing beyond the Nyquist frequency of downfrac**.
 
 Source: Luo, Ni, Wang & Ma, Nature Methods 20 (2023) 1729, doi:10.1038/s41592-023-02031-6; sizes, schedules and loss
 of the authors' program, version 1.0.0, as CryoBench ran it. Clean-room from the equations.
