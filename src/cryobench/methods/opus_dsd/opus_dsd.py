@@ -52,8 +52,7 @@ class OpusDsd(Method[OpusDsdSettings]):
         "laptop": Preset(
             "A box of at most 64 px, a template of 48 in six doublings, an eighth of the decoder's "
             "channels and a quarter of the encoder's, the given orientations alone, 10 epochs in batches of 16 at a "
-            "learning rate of 5e-4, schedules shortened likewise, a tenth of the KL divergence's weight, which is "
-            "proportional to the SNR and set for noisier images: trains in minutes on two cores.",
+            "learning rate of 5e-4, schedules shortened likewise: trains in minutes on two cores.",
             {
                 "box": 64,
                 "template_size": 48,
@@ -65,7 +64,6 @@ class OpusDsd(Method[OpusDsdSettings]):
                 "epochs": 10,
                 "batch_size": 16,
                 "learning_rate": 5e-4,
-                "beta_control": 0.2,
                 "beta_ramp": 10_000,
                 "beta_period": 12_500,
             },
