@@ -19,6 +19,8 @@ _NOISE_VOXELS = 2e4
 """Entries of the covariance of the noise near a column, in units of those of its sums."""
 _BATCH_BYTES_PER_PIXEL = 40
 """Memory for a batch of images, their masks and their slices."""
+_MODEL_VOLUMES = 4
+"""Mean, its halves and the mask, which are held with the components while volumes are estimated."""
 _TABLE_BYTES = 20
 """Per entry of the stored grid, of tables by which slices find their voxels."""
 
@@ -67,7 +69,8 @@ def make_plan(
     sizes = KernelSizes.choose(
         n, n_bins=settings.n_bins, n_bandwidths=settings.n_bandwidths, min_particles=settings.min_particles
     )
-    plan_regression(compute, n, box_size, sizes)
+    model = 4.0 * (largest + _MODEL_VOLUMES) * box_size**3
+    plan_regression(compute, n, box_size, sizes, held=model)
     grid, padded = (GridLayout(box_size, padding).n_entries for padding in (1, PADDING))
     touched = len(find_touched(GridLayout(box_size), (box_size - 1) // 2))
     fixed = _FIXED_BYTES + block_size(box_size) * _BATCH_BYTES_PER_PIXEL * box_size**2 + 8 * padded

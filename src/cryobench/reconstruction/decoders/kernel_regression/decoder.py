@@ -77,7 +77,9 @@ class KernelRegressionDecoder(VolumeDecoder):
         per_particle = {name: model[name][known] for name in ("precisions", "contrasts") if name in model}
         per_particle["half_sets"] = model["half_sets"][known]
         sizes = KernelSizes.choose(len(known), **{name: int(model[name]) for name in _SIZES if name in model})
-        at_once, image_bytes = plan_regression(context.compute, len(known), particles.box_size, sizes)
+        # Arrays of a run in progress are in memory, those of a finished one in its files.
+        held = sum(array.nbytes for array in model.values()) if isinstance(model, dict) else 0
+        at_once, image_bytes = plan_regression(context.compute, len(known), particles.box_size, sizes, held=held)
         precisions = per_particle.get("precisions")
         digest = _name_arrays({"latents": latents, "noise": model["noise"], "mask": model["mask"], **per_particle})
         kept = context.open_checkpoint(particles, {"decoder": cls.name, **vars(sizes), "arrays": digest})
@@ -135,10 +137,12 @@ class KernelRegressionDecoder(VolumeDecoder):
         return (found.volume for found in self.estimate(latents))
 
 
-def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes) -> tuple[int, float]:
+def plan_regression(
+    compute: Compute, n: int, box_size: int, sizes: KernelSizes, *, held: float = 0
+) -> tuple[int, float]:
     """Targets at once, and bytes for keeping images, within a worker's memory; volumes do not depend on either.
 
-    MemoryShortage if the sums of one volume do not fit.
+    ``held`` are bytes of other arrays in memory. MemoryShortage if the sums of one volume do not fit.
     """
     each, workers = sum_bytes(box_size), compute.n_workers
     on_cpu = compute.device == "cpu"
@@ -150,7 +154,7 @@ def plan_regression(compute: Compute, n: int, box_size: int, sizes: KernelSizes)
     def needed(bandwidths: int) -> float:
         """Bytes of one volume: its sums, on other devices also those at its bandwidths, and the comparison."""
         on_grid = 0 if on_cpu else bandwidths * each
-        return workers * (BATCH_BYTES + one(bandwidths) + on_grid + block_bytes(box_size, bandwidths))
+        return held + workers * (BATCH_BYTES + one(bandwidths) + on_grid + block_bytes(box_size, bandwidths))
 
     left = reserve(
         compute.memory,
