@@ -12,7 +12,7 @@ from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.registry import get_metric
-from cryobench.report.scored_runs.seeds import group_seeds
+from cryobench.report.scored_runs.seeds import SeedGroup, group_seeds
 from cryobench.report.scored_runs.standing import (
     Standing,
     compare_controls,
@@ -45,8 +45,9 @@ def print_scores(results: Sequence[tuple[Reconstruction, Scores]], *, everything
         console.print()
     for warning in find_negative_scores(runs):
         say(console, f"negative scores: {warning}", "bold red")
-    for group in group_seeds(runs):
-        say(console, group.text)
+    if groups := group_seeds(runs):
+        console.print(_lay_out_seeds(groups))
+        console.print()
     for line in (*compare_controls(runs, standing.kind), *_write_notes(runs, standing, everything, intervals)):
         say(console, line, "dim")
 
@@ -81,6 +82,18 @@ def _lay_out(
             last = metric
         cells = [escape(texts[run.slug, kind.name]) for run in runs]
         table.add_row(escape(_write_label(kind, kind.label if headed else kind.heading)), *cells)
+    return table
+
+
+def _lay_out_seeds(groups: Sequence[SeedGroup]) -> Table:
+    """Mean and standard deviation over seeds: a row per score, a column per method."""
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_edge=False)
+    table.add_column("mean ± standard deviation over seeds", max_width=_LABEL)
+    for group in groups:
+        table.add_column(escape(f"{group.method}\nseeds {', '.join(map(str, group.seeds))}"), justify="right")
+    texts = [{_write_label(each.kind, each.kind.heading): each.text for each in group.spreads} for group in groups]
+    for label in dict.fromkeys(label for own in texts for label in own):
+        table.add_row(escape(label), *(escape(own.get(label, "–")) for own in texts))
     return table
 
 

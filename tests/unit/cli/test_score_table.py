@@ -1,5 +1,7 @@
 """The printed table: a row per score, best run first, ranks with ties, main scores unless all are asked for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,3 +87,14 @@ def test_negative_scores_of_the_truth_are_said_with_their_cause(capsys) -> None:
     printed = lines(capsys)
     assert printed[:2] == ["consensus b a", "rank by FSC-AUC 1 2"]
     assert "negative scores" not in " ".join(printed)
+
+
+def test_runs_that_differ_in_their_seed_are_joined(capsys) -> None:
+    results = [scored("a", 0.4), scored("a", 0.6), scored("b", 0.5)]
+    for seed, (reconstruction, scores) in enumerate(results[:2]):
+        results[seed] = (replace(reconstruction, record=reconstruction.record.with_(seed=seed)), scores)
+    print_scores(results)
+    printed = lines(capsys)
+    start = printed.index("seeds seeds 0, 1")
+    assert printed[start - 1].endswith("over a")
+    assert "Labels, ARI ↑ 0.500 ± 0.141" in printed[start:]

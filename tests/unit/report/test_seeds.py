@@ -28,7 +28,7 @@ def test_mean_and_standard_deviation_of_three_seeds():
     (spread,) = group.spreads
     assert spread.values == (0.3, 0.7, 0.2)
     assert spread.text == "0.400 ± 0.265"
-    assert group.text.startswith("cryodrgn over 3 seeds (0, 1, 5), mean ± standard deviation: ")
+    assert group.method == "cryodrgn"
 
 
 def test_a_data_set_that_was_moved_is_the_same():

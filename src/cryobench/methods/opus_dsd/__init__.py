@@ -53,6 +53,8 @@ Deviations, with reasons:
 * The extent of the mask is that of the smallest sphere about the centre, so that no orientation leaves the crop.
   Without a mask, one is made from a consensus of the images.
 * For crops below 64 px the encoder's resampled grid has 8³ voxels instead of 12³.
+* Volumes and images have the same centre. The program turns volumes about (crop − 1) / 2, half a pixel from that
+  of the images.
 * A volume is the template at the grid of the crop, by the same trilinear sampling as in the comparison with images.
 """
 

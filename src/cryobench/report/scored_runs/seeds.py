@@ -39,13 +39,6 @@ class SeedGroup:
     spreads: tuple[SeedSpread, ...]
     """Of the main scores that all of them have."""
 
-    @property
-    def text(self) -> str:
-        """One sentence."""
-        seeds = ", ".join(map(str, self.seeds))
-        scores = "; ".join(f"{each.kind.heading} {each.text}" for each in self.spreads)
-        return f"{self.method} over {len(self.seeds)} seeds ({seeds}), mean ± standard deviation: {scores}."
-
 
 def group_seeds(runs: Sequence[Run]) -> list[SeedGroup]:
     """Groups of finished runs of one method, data set, settings, inputs and version but different seeds."""
