@@ -12,7 +12,7 @@ from cryobench.data import Reconstruction, Score, Scores
 from cryobench.metrics.display import choose_main, count_censored, find_kind, find_metric, is_censored, order_scores
 from cryobench.metrics.metric import ScoreKind
 from cryobench.metrics.registry import get_metric
-from cryobench.report.scored_runs.seeds import SeedGroup, group_seeds
+from cryobench.report.scored_runs.seeds import SeedGroup, group_seeds, tabulate_seeds
 from cryobench.report.scored_runs.standing import (
     Standing,
     compare_controls,
@@ -91,9 +91,8 @@ def _lay_out_seeds(groups: Sequence[SeedGroup]) -> Table:
     table.add_column("mean ± standard deviation over seeds", max_width=_LABEL)
     for group in groups:
         table.add_column(escape(f"{group.method}\nseeds {', '.join(map(str, group.seeds))}"), justify="right")
-    texts = [{_write_label(each.kind, each.kind.heading): each.text for each in group.spreads} for group in groups]
-    for label in dict.fromkeys(label for own in texts for label in own):
-        table.add_row(escape(label), *(escape(own.get(label, "–")) for own in texts))
+    for kind, texts in tabulate_seeds(groups):
+        table.add_row(escape(_write_label(kind, kind.heading)), *map(escape, texts))
     return table
 
 

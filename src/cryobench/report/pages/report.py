@@ -24,6 +24,7 @@ from cryobench.report.pages.leaderboard import lay_out_leaderboard, lay_out_metr
 from cryobench.report.pages.specs import report_data
 from cryobench.report.scored_runs.inputs import digest_inputs, is_up_to_date
 from cryobench.report.scored_runs.latent_views import SEED, LatentView, read_earlier
+from cryobench.report.scored_runs.seeds import tabulate_seeds
 from cryobench.report.scored_runs.tables import BAND, CURVE_KINDS, Run
 from cryobench.report.scored_runs.umap_layout import WIDEST
 
@@ -99,6 +100,7 @@ def _render(contents: Contents, **written: Any) -> str:
         card=contents.card,
         find_kind=find_kind,
         find_metric=find_metric,
+        tabulate_seeds=tabulate_seeds,
         describe_contrast=describe_contrast,
         describe_view=describe_view,
         split_runs=partial(split_runs, contents.runs),

@@ -60,6 +60,13 @@ def group_seeds(runs: Sequence[Run]) -> list[SeedGroup]:
     return groups
 
 
+def tabulate_seeds(groups: Sequence[SeedGroup]) -> list[tuple[ScoreKind, list[str]]]:
+    """A row for each score: its kind, and the text of each group, "–" for one that lacks it."""
+    kinds = {each.kind.name: each.kind for group in groups for each in group.spreads}
+    texts = [{each.kind.name: each.text for each in group.spreads} for group in groups]
+    return [(kind, [own.get(name, "–") for own in texts]) for name, kind in kinds.items()]
+
+
 def _identify(run: Run) -> str:
     record = run.record
     dataset = record.dataset.sha256 or record.dataset.path
