@@ -105,7 +105,7 @@ class OpusTraining(Training[RealSpaceImages]):
         epoch, past = divmod(step, self.batches.steps_per_epoch)
         seen = step / self.batches.steps_per_epoch * len(self.images)
         if past == 0:
-            self._means = self._means.new_tensor(_FIRST_MEANS)
+            self._means.copy_(self._means.new_tensor(_FIRST_MEANS))
         snr, density = self._means.tolist()
         with torch.no_grad():
             inside = self._support.footprints(batch.rotations)

@@ -73,10 +73,9 @@ def make_plan(
     plan_regression(compute, n, box_size, sizes, held=model)
     grid, padded = (GridLayout(box_size, padding).n_entries for padding in (1, PADDING))
     touched = len(find_touched(GridLayout(box_size), (box_size - 1) // 2))
-    # The mean, its halves and two masks, the spectrum of the mean, and a batch.
-    fixed = (
-        _FIXED_BYTES + 20.0 * box_size**3 + 8 * padded + block_size(box_size) * _BATCH_BYTES_PER_PIXEL * box_size**2
-    )
+    batch = block_size(box_size) * _BATCH_BYTES_PER_PIXEL * box_size**2
+    # The mean, its halves and two masks; the spectrum of the mean.
+    fixed = _FIXED_BYTES + batch + 20.0 * box_size**3 + 8 * padded
     solved = 2 * settings.n_columns * mask_voxels * 4
     # Sums of both half-sets, within a sphere on the CPU, and the covariance of the noise near the column.
     channels = 2 * 5 * 4
